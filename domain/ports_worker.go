@@ -1,0 +1,80 @@
+package domain
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// ClusterView is what a heartbeat answers.
+type ClusterView struct {
+	State string // "alive", "draining", or "" when this incarnation is dead
+	Mine  int    // leases that the database says are mine
+	Free  int    // leases waiting for an owner, at most 1,000 counted
+	Peers []Replica
+}
+
+// TenantProfile is a tenant with the key from which its WhatsApp ids are derived.
+type TenantProfile struct {
+	TenantView
+	Key []byte
+}
+
+// LinkReport is one observation of a runner. Zero fields are stored as they
+// are: a report replaces the session row's code, reason and retry time as a whole.
+type LinkReport struct {
+	Event       Event
+	QR          string
+	QRExpiresAt *time.Time
+	PairingCode string
+	JID         string // stored when not empty
+	Unlinked    bool   // the device is gone: clears the JID
+	Reason      Reason
+	Detail      string
+	RetryAt     *time.Time
+	LastError   string
+}
+
+// InboxView is what a decision may depend on.
+type InboxView struct {
+	Now          time.Time // one clock reading for the whole message
+	MessageID    uuid.UUID // of the log row
+	Conversation Conversation
+	Customer     Customer
+	Pending      int         // unsent rows of this chat
+	Booked       []time.Time // times taken in the next 60 days
+}
+
+// Decision is what follows from a message. Nil pointers leave rows as they are.
+type Decision struct {
+	Conversation *Conversation
+	Customer     *Customer
+	Replies      []Outbound
+	Appointments []Appointment
+	CancelAt     []time.Time // this contact's appointments at these times are cancelled
+	SilenceChat  bool        // unsent automatic replies of the chat are cancelled: the owner took over
+}
+
+// Receipt says what taking in a message did.
+type Receipt struct {
+	Duplicate bool
+	Replies   []Outbound // as stored, ready for the sender
+}
+
+// Outcome is what became of one attempt to send.
+type Outcome struct {
+	Tenure   Tenure
+	ID       uuid.UUID
+	Status   MessageStatus // sent, queued (again, at RunAt), failed, expired
+	ServerAt time.Time     // WhatsApp's time, when sent
+	RunAt    time.Time
+	Attempts int
+	Error    string
+}
+
+// Tick is one receipt for an outbound message.
+type Tick struct {
+	TenantID uuid.UUID
+	WAID     string
+	Status   MessageStatus // delivered or read
+}
