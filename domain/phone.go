@@ -13,7 +13,8 @@ type Phone string
 // DefaultRegion is assumed for numbers written without a country code.
 const DefaultRegion = "TZ"
 
-var errPhone = errors.New("Write the number with its country code, for example +255 754 000 001.") //nolint:staticcheck // a sentence for people
+//lint:ignore ST1005 it is a sentence for people
+var errPhone = errors.New("Write the number with its country code, for example +255 754 000 001.")
 
 // ParsePhone normalises a number as people write it ("0754 000 001",
 // "+255-754…", "00255…") to E.164. A number without a country code is taken

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"flowhq/domain"
+)
+
+var (
+	// markExpired is the moment of death: from here on the leases may be freed.
+	markExpired = statement(`UPDATE replicas SET state = 'dead' WHERE state <> 'dead' AND id <> $1 AND expires_at < flowhq_after(0)`)
+
+	markDead = statement(`UPDATE replicas SET state = 'dead' WHERE id = $1 AND state <> 'dead'`)
+
+	// markOthers is for a process that holds the lock of a SQLite file.
+	markOthers = statement(`UPDATE replicas SET state = 'dead' WHERE state <> 'dead' AND id <> $1`)
+
+	listDeadOwners = statement(`SELECT r.id FROM replicas r WHERE r.state = 'dead' AND EXISTS (SELECT 1 FROM leases l WHERE l.owner = r.id)`)
+
+	freeLeases = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after(0)
+		WHERE owner = $1 AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND state = 'dead')`)
+
+	// forgetDead keeps the table small: a process that restarts is a new row.
+	forgetDead = statement(`DELETE FROM replicas WHERE state = 'dead' AND heartbeat_at < flowhq_after(-86400)
+		AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.owner = replicas.id)`)
+)
+
+// vanished lists the replicas of a name that have no connection to the
+// database. The heartbeat keeps one open while a process lives.
+var vanished = &query{postgres: `SELECT r.id FROM replicas r WHERE r.state <> 'dead' AND r.name = $2 AND r.id <> $1
+	AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'fhq/' || r.id::text)`}
+
+// secondLook is the time between the two looks at who is connected.
+const secondLook = 100 * time.Millisecond
+
+// Bury declares replicas dead and frees their leases. The contract is
+// worker.Leases'. The database's clock decides, and for a process that was
+// killed and started again under its name, the absence of connections.
+func (l Leases) Bury(ctx context.Context, self domain.Replica) (freed int, err error) {
+	defer translated("bury dead replicas", &err)
+	var b batch
+	b.add(l.s.markQuery(), self.ID)
+	b.add(forgetDead)
+	var gone, dead []uuid.UUID
+	if l.s.dialect == postgres {
+		b.read(scanIDs(&gone), vanished, self.ID, self.Name)
+	}
+	b.read(scanIDs(&dead), listDeadOwners)
+	if err := l.s.runBatch(ctx, &b); err != nil {
+		return 0, err
+	}
+	if len(gone) > 0 {
+		buried, err := l.buryVanished(ctx, self, gone)
+		if err != nil {
+			return 0, err
+		}
+		dead = append(dead, buried...)
+	}
+	for _, id := range dead {
+		n, err := l.free(ctx, id)
+		if err != nil {
+			return freed, err
+		}
+		freed += n
+	}
+	return freed, nil
+}
+
+// markQuery says who is dead besides those that an owner finds gone.
+func (s *Store) markQuery() *query {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lock != nil {
+		return markOthers // nobody else serves this file
+	}
+	return markExpired
+}
+
+// buryVanished looks a second time: connections may have been about to open.
+func (l Leases) buryVanished(ctx context.Context, self domain.Replica, first []uuid.UUID) (dead []uuid.UUID, err error) {
+	timer := time.NewTimer(secondLook)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	var second []uuid.UUID
+	var look batch
+	look.read(scanIDs(&second), vanished, self.ID, self.Name)
+	if err := l.s.runBatch(ctx, &look); err != nil {
+		return nil, err
+	}
+	var mark batch
+	for _, id := range both(first, second) {
+		mark.add(markDead, id)
+		dead = append(dead, id)
+	}
+	return dead, l.s.runBatch(ctx, &mark)
+}
+
+// free gives the leases of a dead replica back. Its connections are ended
+// first, in a transaction of their own: an open transaction of it may hold the
+// share locks for which the update would wait.
+func (l Leases) free(ctx context.Context, dead uuid.UUID) (int, error) {
+	if l.s.dialect == postgres {
+		_, err := l.s.writer.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE application_name = $1 AND pid <> pg_backend_pid()`, applicationName(dead))
+		if err != nil {
+			return 0, err
+		}
+	}
+	var n int64
+	var b batch
+	b.counted(&n, freeLeases, dead)
+	err := l.s.runBatch(ctx, &b)
+	return int(n), err
+}
+
+func scanIDs(into *[]uuid.UUID) func(rows) error {
+	return func(found rows) error {
+		*into = nil // a repeated transaction reads anew
+		for found.Next() {
+			var id uuid.UUID
+			if err := found.Scan(&id); err != nil {
+				return err
+			}
+			*into = append(*into, id)
+		}
+		return found.Err()
+	}
+}
+
+func both(a, b []uuid.UUID) (common []uuid.UUID) {
+	in := make(map[uuid.UUID]bool, len(a))
+	for _, id := range a {
+		in[id] = true
+	}
+	for _, id := range b {
+		if in[id] {
+			common = append(common, id)
+		}
+	}
+	return common
+}

@@ -1,0 +1,263 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"flowhq/domain"
+)
+
+// Inbox takes inbound messages.
+type Inbox struct{ s *Store }
+
+// Inbox returns the store as the inbox of the worker.
+func (s *Store) Inbox() Inbox { return Inbox{s} }
+
+var (
+	// fence is the first statement of each transaction of the message path.
+	fence = statements(`SELECT flowhq_fence($1, $2, $3)`,
+		`SELECT device_jid FROM leases WHERE tenant_id = ?1 AND owner = ?2 AND epoch = ?3`)
+
+	insertSeen = statement(`INSERT INTO inbound_seen (tenant_id, wa_key, seen_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`)
+
+	// loadChat answers one row: what is known of the conversation and of the
+	// customer, each all NULL when there is none. The conversation is locked
+	// against the portal, which may mute it.
+	loadChat = statement(`SELECT t.phone_number,
+		c.chat_jid, c.state, c.version, c.muted_until, c.muted_reason, c.last_in_at, c.last_out_at, c.window_start, c.window_count, c.last_text, c.same_count,
+		u.id, u.lid, u.name, u.opted_out, u.created_at, u.updated_at,
+		(SELECT count(*) FROM outbox o WHERE o.tenant_id = $1 AND o.contact = $2 AND o.open)
+		FROM tenants t
+		LEFT JOIN (SELECT * FROM conversations WHERE tenant_id = $1 AND contact = $2 FOR UPDATE) c ON true
+		LEFT JOIN customers u ON u.tenant_id = $1 AND u.contact = $2
+		WHERE t.id = $1`)
+
+	loadBooked = statement(`SELECT at FROM appointments WHERE tenant_id = $1 AND at >= $2 AND at < $3
+		AND status IN ('PENDING', 'CONFIRMED') ORDER BY at LIMIT 500`)
+
+	insertLog = statement(`INSERT INTO message_logs
+		(tenant_id, id, direction, contact, from_number, to_number, message_text, kind, wa_message_id, status, reason, from_phone, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, '', $11, $12)`)
+
+	upsertConversation = statement(`INSERT INTO conversations AS c
+		(tenant_id, contact, chat_jid, state, version, muted_until, muted_reason, last_in_at, last_out_at, window_start, window_count, last_text, same_count)
+		VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (tenant_id, contact) DO UPDATE SET chat_jid = excluded.chat_jid, state = excluded.state, version = c.version + 1,
+		muted_until = excluded.muted_until, muted_reason = excluded.muted_reason, last_in_at = excluded.last_in_at, last_out_at = excluded.last_out_at,
+		window_start = excluded.window_start, window_count = excluded.window_count, last_text = excluded.last_text, same_count = excluded.same_count`)
+
+	upsertCustomer = statement(`INSERT INTO customers (tenant_id, id, contact, lid, name, opted_out, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (tenant_id, contact) DO UPDATE SET lid = excluded.lid, name = excluded.name, opted_out = excluded.opted_out, updated_at = excluded.updated_at`)
+
+	insertAppointment = statement(`INSERT INTO appointments (tenant_id, id, contact, name, service, at, status, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`)
+
+	cancelAppointment = statement(`UPDATE appointments SET status = 'CANCELLED'
+		WHERE tenant_id = $1 AND contact = $2 AND at = $3 AND status IN ('PENDING', 'CONFIRMED')`)
+
+	insertQuarantine = statement(`INSERT INTO inbound_quarantine (tenant_id, id, contact, wa_id, body, error, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)`)
+)
+
+// bookedAhead is how far a decision sees the tenant's calendar.
+const bookedAhead = 60 * 24 * time.Hour
+
+// Receive stores one inbound message and everything that follows from it, in
+// two round trips. The contract is worker.Inbox's.
+func (i Inbox) Receive(ctx context.Context, t domain.Tenure, in domain.Incoming, ratchet *domain.RatchetWrites,
+	decide func(domain.InboxView) (domain.Decision, error)) (receipt domain.Receipt, err error) {
+	defer translated("store inbound message", &err)
+	err = i.s.session(ctx, func(c session) error {
+		r := newReception(t, in)
+		if err := r.open(ctx, c); err != nil {
+			return err
+		}
+		receipt = domain.Receipt{Duplicate: r.duplicate()}
+		var out batch
+		out.ratchet(ratchet)
+		switch {
+		case receipt.Duplicate:
+		case in.Placeholder:
+			r.log(&out, domain.StatusPlaceholder)
+		default:
+			decision, err := decide(r.view)
+			if err != nil {
+				return err
+			}
+			receipt.Replies = r.store(&out, decision)
+		}
+		out.add(commit)
+		return c.run(ctx, &out)
+	})
+	return receipt, err
+}
+
+// Quarantine keeps a message whose conversation failed. The contract is
+// worker.Inbox's; a message that was seen before is not kept again.
+func (i Inbox) Quarantine(ctx context.Context, t domain.Tenure, in domain.Incoming, ratchet *domain.RatchetWrites, cause string) (err error) {
+	defer translated("quarantine inbound message", &err)
+	return i.s.session(ctx, func(c session) error {
+		r := newReception(t, in)
+		if err := r.open(ctx, c); err != nil {
+			return err
+		}
+		var out batch
+		out.ratchet(ratchet)
+		if !r.duplicate() {
+			r.log(&out, domain.StatusReceived)
+			out.add(insertQuarantine, t.TenantID, r.view.MessageID, in.Contact, in.WAID, domain.CleanText(in.Text), domain.CleanText(cause), r.view.Now)
+		}
+		out.add(commit)
+		return c.run(ctx, &out)
+	})
+}
+
+// reception is one message on its way into the database.
+type reception struct {
+	tenure domain.Tenure
+	in     domain.Incoming
+	keys   [][]byte // distinct, in one order, so that two receptions cannot deadlock
+	fresh  int64    // how many of the keys were new
+	number string   // the tenant's
+	view   domain.InboxView
+}
+
+func newReception(t domain.Tenure, in domain.Incoming) *reception {
+	r := &reception{tenure: t, in: in}
+	if !in.Placeholder {
+		r.keys = slices.Clone(in.Keys)
+		slices.SortFunc(r.keys, bytes.Compare)
+		r.keys = slices.CompactFunc(r.keys, bytes.Equal)
+	}
+	r.view.Now, r.view.MessageID = domain.Now(), domain.NewID()
+	return r
+}
+
+func (r *reception) duplicate() bool { return r.fresh < int64(len(r.keys)) }
+
+// open begins the transaction, takes the message's keys and loads what a
+// decision depends on.
+func (r *reception) open(ctx context.Context, c session) error {
+	var b batch
+	b.add(begin)
+	b.fence(r.tenure)
+	for _, key := range r.keys {
+		b.counted(&r.fresh, insertSeen, r.tenure.TenantID, key, r.view.Now)
+	}
+	b.read(r.scanChat, loadChat, r.tenure.TenantID, r.in.Contact)
+	if !r.in.Placeholder {
+		b.read(r.scanBooked, loadBooked, r.tenure.TenantID, r.view.Now, r.view.Now.Add(bookedAhead))
+	}
+	return c.run(ctx, &b)
+}
+
+// fence adds the check that the tenure is still on, and the lock that keeps it so.
+func (b *batch) fence(t domain.Tenure) {
+	b.read(func(found rows) error {
+		if !found.Next() && found.Err() == nil {
+			return domain.ErrFenced
+		}
+		return nil
+	}, fence, t.TenantID, t.Replica, t.Epoch)
+}
+
+func (r *reception) scanChat(found rows) error {
+	if !found.Next() {
+		return cmpErr(found.Err(), domain.ErrFenced) // no tenant, no lease
+	}
+	var (
+		c struct {
+			chatJID, state, mutedReason, lastText              *string
+			version, windowCount, sameCount                    *int64
+			mutedUntil, lastInAt, lastOutAt, windowStart, made *time.Time
+		}
+		u struct {
+			id           uuid.NullUUID
+			lid, name    *string
+			optedOut     *bool
+			made, edited *time.Time
+		}
+	)
+	if err := found.Scan(&r.number, &c.chatJID, &c.state, &c.version, &c.mutedUntil, &c.mutedReason, &c.lastInAt, &c.lastOutAt,
+		&c.windowStart, &c.windowCount, &c.lastText, &c.sameCount,
+		&u.id, &u.lid, &u.name, &u.optedOut, &u.made, &u.edited, &r.view.Pending); err != nil {
+		return err
+	}
+	conv := domain.Conversation{TenantID: r.tenure.TenantID, Contact: r.in.Contact, ChatJID: r.in.ChatJID}
+	if c.version != nil {
+		conv.ChatJID, conv.State, conv.Version = *c.chatJID, []byte(*c.state), *c.version
+		conv.MutedUntil, conv.MutedReason, conv.LastInAt, conv.LastOutAt = utc(c.mutedUntil), *c.mutedReason, utc(c.lastInAt), utc(c.lastOutAt)
+		conv.WindowStart, conv.WindowCount = utc(c.windowStart), int(*c.windowCount)
+		conv.LastText, conv.SameCount = *c.lastText, int(*c.sameCount)
+	}
+	r.view.Conversation = conv
+	if u.id.Valid {
+		r.view.Customer = domain.Customer{ID: u.id.UUID, TenantID: r.tenure.TenantID, Contact: r.in.Contact, LID: *u.lid, Name: *u.name,
+			OptedOut: *u.optedOut, CreatedAt: u.made.UTC(), UpdatedAt: u.edited.UTC()}
+	}
+	return nil
+}
+
+func (r *reception) scanBooked(found rows) error {
+	for found.Next() {
+		var at time.Time
+		if err := found.Scan(&at); err != nil {
+			return err
+		}
+		r.view.Booked = append(r.view.Booked, at.UTC())
+	}
+	return found.Err()
+}
+
+// log adds the row of the message itself.
+func (r *reception) log(b *batch, status domain.MessageStatus) {
+	direction, from, to := domain.DirectionIn, r.in.Contact, r.number
+	if r.in.FromMe {
+		direction, from, to = domain.DirectionOut, to, from
+		if status == domain.StatusReceived {
+			status = domain.StatusSent
+		}
+	}
+	b.add(insertLog, r.tenure.TenantID, r.view.MessageID, string(direction), r.in.Contact, from, to, domain.CleanText(r.in.Text),
+		string(r.in.Kind), r.in.WAID, string(status), r.in.FromMe, r.view.Now)
+}
+
+// store adds everything that follows from a message. Whatever ids the decision
+// carries, all rows belong to the tenure's tenant.
+func (r *reception) store(b *batch, d domain.Decision) (replies []domain.Outbound) {
+	r.log(b, domain.StatusReceived)
+	tenant := r.tenure.TenantID
+	if c := d.Conversation; c != nil {
+		b.add(upsertConversation, tenant, r.in.Contact, c.ChatJID, domain.CleanText(string(c.State)), stampOrNil(c.MutedUntil), c.MutedReason,
+			stampOrNil(c.LastInAt), stampOrNil(c.LastOutAt), stampOrNil(c.WindowStart), c.WindowCount, c.LastText, c.SameCount)
+	}
+	if u := d.Customer; u != nil {
+		b.add(upsertCustomer, tenant, u.ID, r.in.Contact, u.LID, domain.CleanText(u.Name), u.OptedOut, stamp(u.CreatedAt), stamp(u.UpdatedAt))
+	}
+	for _, at := range d.CancelAt {
+		b.add(cancelAppointment, tenant, r.in.Contact, stamp(at))
+	}
+	for _, a := range d.Appointments {
+		b.add(insertAppointment, tenant, a.ID, r.in.Contact, domain.CleanText(a.Name), domain.CleanText(a.Service), stamp(a.At), string(a.Status), r.view.Now)
+	}
+	if d.SilenceChat {
+		b.add(silenceChat, tenant, r.in.Contact)
+	}
+	for _, m := range d.Replies {
+		m.TenantID = tenant
+		replies = append(replies, b.enqueue(m, r.number))
+	}
+	return replies
+}
+
+func cmpErr(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}

@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"github.com/google/uuid"
+	"github.com/pressly/goose/v3"
+
+	"flowhq/domain"
+)
+
+// Upgrade brings foreign tables in the same database up to date: whatsmeow's.
+// dialect is what whatsmeow calls the database.
+type Upgrade func(ctx context.Context, db *sql.DB, dialect string) error
+
+// Migrate brings all tables up to date: ours, then those that upgrade makes,
+// then the fence around them. Several processes may call it at once; they take
+// turns. A database that a newer program has changed is refused.
+func (s *Store) Migrate(ctx context.Context, upgrade Upgrade) error {
+	if s.dialect == postgres {
+		return s.migratePostgres(ctx, upgrade)
+	}
+	release, err := flock(ctx, s.path+".migrate")
+	if err != nil {
+		return err
+	}
+	defer release()
+	return s.migrate(ctx, s.writer, upgrade)
+}
+
+// migrationLock is the advisory lock under which one process migrates.
+const migrationLock = 0x666c6f776871 // "flowhq"
+
+// migratePostgres uses connections of its own, without the short timeouts.
+func (s *Store) migratePostgres(ctx context.Context, upgrade Upgrade) error {
+	config, err := parsePostgres(s.url)
+	if err != nil {
+		return err
+	}
+	db := postgresPool(config, uuid.Nil, 4, migrationParams)
+	defer db.Close()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return unreachable(config, err)
+	}
+	defer conn.Close() // ends the session and with it the lock
+	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
+		return translate("wait for another migration", err)
+	}
+	defer func() {
+		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(migrationLock))
+	}()
+	if err := s.migrate(ctx, db, upgrade); err != nil {
+		return err
+	}
+	return installFence(ctx, db)
+}
+
+func (s *Store) migrate(ctx context.Context, db *sql.DB, upgrade Upgrade) error {
+	provider, err := s.provider(db)
+	if err != nil {
+		return err
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return translate("read the version of the database", err)
+	}
+	if current > target {
+		return domain.Errorf(domain.KindConflict, "the database has version %d, this program knows versions up to %d: use the newer program", current, target)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return translate("migrate the database", err)
+	}
+	if upgrade == nil {
+		return nil
+	}
+	if err := upgrade(ctx, db, s.whatsappDialect()); err != nil {
+		return translate("upgrade the WhatsApp tables", err)
+	}
+	return nil
+}
+
+func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {
+	name := goose.DialectSQLite3
+	if s.dialect == postgres {
+		name = goose.DialectPostgres
+	}
+	provider, err := goose.NewProvider(name, db, render(s.migrations, s.dialect),
+		goose.WithDisableGlobalRegistry(true), goose.WithSlog(s.logger))
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return provider, nil
+}
+
+// Version returns the version of the database and the newest that this program
+// knows; they are equal when nothing is to be migrated.
+func (s *Store) Version(ctx context.Context) (current, target int64, err error) {
+	provider, err := s.provider(s.writer)
+	if err != nil {
+		return 0, 0, err
+	}
+	if current, target, err = provider.GetVersions(ctx); err != nil {
+		return 0, 0, translate("read the version of the database", err)
+	}
+	return current, target, nil
+}
+
+// flock waits for the lock on a file. It does not remove the file: two
+// processes would then lock different files of one name.
+func flock(ctx context.Context, name string) (release func(), err error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	for attempt := 1; ; attempt++ {
+		switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+		case err == nil:
+			return func() { _ = f.Close() }, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+		}
+		if err := pause(ctx, min(attempt, 10)); err != nil {
+			return nil, errors.Join(fmt.Errorf("wait for another migration: %w", err), f.Close())
+		}
+	}
+}

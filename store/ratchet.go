@@ -1,0 +1,207 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/uptrace/bun"
+
+	"flowhq/domain"
+)
+
+// Ratchet keeps the Signal state of linked devices, in whatsmeow's own tables
+// and exactly as whatsmeow's store would.
+type Ratchet struct{ s *Store }
+
+// Ratchet returns the store as the ratchet of the worker.
+func (s *Store) Ratchet() Ratchet { return Ratchet{s} }
+
+var (
+	upsertSession = statement(`INSERT INTO whatsmeow_sessions (our_jid, their_id, session) VALUES ($1, $2, $3)
+		ON CONFLICT (our_jid, their_id) DO UPDATE SET session = excluded.session`)
+
+	upsertIdentity = statement(`INSERT INTO whatsmeow_identity_keys (our_jid, their_id, identity) VALUES ($1, $2, $3)
+		ON CONFLICT (our_jid, their_id) DO UPDATE SET identity = excluded.identity`)
+
+	deletePreKey = statement(`DELETE FROM whatsmeow_pre_keys WHERE jid = $1 AND key_id = $2`)
+
+	insertBuffered = statement(`INSERT INTO whatsmeow_event_buffer (our_jid, ciphertext_hash, plaintext, server_timestamp, insert_timestamp)
+		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (our_jid, ciphertext_hash) DO UPDATE SET plaintext = excluded.plaintext`)
+
+	clearBuffered = statement(`UPDATE whatsmeow_event_buffer SET plaintext = NULL WHERE our_jid = $1 AND ciphertext_hash = $2`)
+
+	markSending = statement(`UPDATE outbox SET status = 'sending', epoch = $3 WHERE tenant_id = $1 AND id = $2 AND status IN ('queued', 'sending')`)
+)
+
+// ratchet adds the writes of one decryption or encryption. They follow a fence
+// in the same batch or transaction.
+func (b *batch) ratchet(w *domain.RatchetWrites) {
+	if w.Empty() {
+		return
+	}
+	for _, address := range slices.Sorted(maps.Keys(w.Sessions)) { // one order, against deadlocks
+		b.add(upsertSession, w.JID, address, w.Sessions[address])
+	}
+	for _, address := range slices.Sorted(maps.Keys(w.Identities)) {
+		key := w.Identities[address]
+		b.add(upsertIdentity, w.JID, address, key[:])
+	}
+	for _, id := range w.RemovePreKeys {
+		b.add(deletePreKey, w.JID, int64(id))
+	}
+	for _, m := range w.Buffered {
+		b.add(insertBuffered, w.JID, m.Hash[:], m.Plaintext, m.ServerTime.Unix(), time.Now().UnixMilli())
+	}
+}
+
+// Save stores writes in one round trip. The contract is worker.Ratchet's.
+func (r Ratchet) Save(ctx context.Context, t domain.Tenure, w *domain.RatchetWrites, sending uuid.UUID) (err error) {
+	defer translated("store ratchet", &err)
+	var b batch
+	b.fence(t)
+	b.ratchet(w)
+	if sending != uuid.Nil {
+		b.add(markSending, t.TenantID, sending, t.Epoch)
+	}
+	return r.s.runBatch(ctx, &b)
+}
+
+// LinkDevice binds a device to the tenure's lease. A device that the tenant had
+// before is forgotten. A device of another tenant is KindConflict.
+func (r Ratchet) LinkDevice(ctx context.Context, t domain.Tenure, jid string) (err error) {
+	defer translated("link device", &err)
+	err = r.s.fenced(ctx, t, func(ctx context.Context, tx bun.Tx) error {
+		var previous sql.NullString
+		if err := tx.QueryRowContext(ctx, "SELECT device_jid FROM leases WHERE tenant_id = ?", t.TenantID).Scan(&previous); err != nil {
+			return err
+		}
+		if previous.Valid && previous.String != jid {
+			if err := wipeDevice(ctx, tx, previous.String); err != nil {
+				return err
+			}
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE leases SET device_jid = ? WHERE tenant_id = ?", jid, t.TenantID)
+		return err
+	})
+	if violates(err, "device_jid") {
+		return &domain.Error{Kind: domain.KindConflict, Message: "This phone is linked to another business.", Err: err}
+	}
+	return err
+}
+
+// Wipe deletes a device and all of its keys. The contract is worker.Ratchet's.
+func (r Ratchet) Wipe(ctx context.Context, t domain.Tenure, jid string) (err error) {
+	defer translated("wipe device", &err)
+	return r.s.fenced(ctx, t, func(ctx context.Context, tx bun.Tx) error {
+		var bound bool
+		err := tx.QueryRowContext(ctx, "SELECT count(*) > 0 FROM leases WHERE device_jid = ? AND tenant_id <> ?", jid, t.TenantID).Scan(&bound)
+		if err != nil {
+			return err
+		}
+		if bound {
+			return domain.ErrFenced // the device serves another tenant now
+		}
+		if err := wipeDevice(ctx, tx, jid); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "UPDATE leases SET device_jid = NULL WHERE tenant_id = ? AND device_jid = ?", t.TenantID, jid)
+		return err
+	})
+}
+
+// wipeDevice deletes the device row, which takes most tables with it.
+func wipeDevice(ctx context.Context, tx bun.Tx, jid string) error {
+	if _, err := tx.ExecContext(ctx, "DELETE FROM whatsmeow_device WHERE jid = ?", jid); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = ?", jid)
+	return err
+}
+
+// Sessions returns the stored sessions among the addresses.
+func (r Ratchet) Sessions(ctx context.Context, jid string, addresses []string) (found map[string][]byte, err error) {
+	defer translated("read sessions", &err)
+	found = make(map[string][]byte, len(addresses))
+	err = r.s.byAddress(ctx, `SELECT their_id, session FROM whatsmeow_sessions WHERE our_jid = $1 AND their_id`, jid, addresses,
+		func(address string, session []byte) { found[address] = session })
+	return found, err
+}
+
+// Identities returns the stored identity keys among the addresses.
+func (r Ratchet) Identities(ctx context.Context, jid string, addresses []string) (found map[string][32]byte, err error) {
+	defer translated("read identities", &err)
+	found = make(map[string][32]byte, len(addresses))
+	err = r.s.byAddress(ctx, `SELECT their_id, identity FROM whatsmeow_identity_keys WHERE our_jid = $1 AND their_id`, jid, addresses,
+		func(address string, key []byte) { found[address] = [32]byte(key) })
+	return found, err
+}
+
+// byAddress runs a query that ends in "their_id" for a list of addresses.
+func (s *Store) byAddress(ctx context.Context, text, jid string, addresses []string, each func(address string, value []byte)) error {
+	var list any = addresses
+	if s.dialect == postgres {
+		text += ` = ANY($2)`
+	} else {
+		encoded, err := json.Marshal(addresses)
+		if err != nil {
+			return err
+		}
+		list = string(encoded)
+		text = sqliteText(text + ` IN (SELECT value FROM json_each($2))`)
+	}
+	found, err := s.reader.QueryContext(ctx, text, jid, list)
+	if err != nil {
+		return err
+	}
+	defer found.Close()
+	for found.Next() {
+		var address string
+		var value []byte
+		if err := found.Scan(&address, &value); err != nil {
+			return err
+		}
+		each(address, value)
+	}
+	return found.Err()
+}
+
+// Buffered returns the plaintext kept for a ciphertext. The contract is worker.Ratchet's.
+func (r Ratchet) Buffered(ctx context.Context, jid string, hash [32]byte) (plaintext []byte, at time.Time, ok bool, err error) {
+	defer translated("read a buffered message", &err)
+	var seconds int64
+	err = r.s.reader.QueryRowContext(ctx, r.s.text(`SELECT plaintext, server_timestamp FROM whatsmeow_event_buffer
+		WHERE our_jid = $1 AND ciphertext_hash = $2`), jid, hash[:]).Scan(&plaintext, &seconds)
+	if err == sql.ErrNoRows {
+		return nil, at, false, nil
+	}
+	return plaintext, time.Unix(seconds, 0).UTC(), err == nil, err
+}
+
+// ClearBuffered forgets a plaintext but keeps its hash.
+func (r Ratchet) ClearBuffered(ctx context.Context, t domain.Tenure, jid string, hash [32]byte) (err error) {
+	defer translated("clear a buffered message", &err)
+	var b batch
+	b.fence(t)
+	b.add(clearBuffered, jid, hash[:])
+	return r.s.runBatch(ctx, &b)
+}
+
+// HasPNSessions reports whether sessions are stored under a phone number.
+func (r Ratchet) HasPNSessions(ctx context.Context, jid, user string) (has bool, err error) {
+	defer translated("look for sessions", &err)
+	err = r.s.reader.QueryRowContext(ctx, r.s.text(`SELECT EXISTS (SELECT 1 FROM whatsmeow_sessions WHERE our_jid = $1 AND their_id LIKE $2)`),
+		jid, user+":%").Scan(&has)
+	return has, err
+}
+
+// Sweep deletes buffered hashes older than the age, of all devices.
+func (r Ratchet) Sweep(ctx context.Context, age time.Duration) (err error) {
+	defer translated("sweep buffered messages", &err)
+	_, err = r.s.writer.ExecContext(ctx, r.s.text(`DELETE FROM whatsmeow_event_buffer WHERE insert_timestamp < $1`), time.Now().Add(-age).UnixMilli())
+	return err
+}

@@ -1,0 +1,159 @@
+package storetest
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Variable names the setting with the address of a Postgres cluster.
+const Variable = "FLOWHQ_TEST_POSTGRES"
+
+// Databases of tests are named flowhq_test_<owner>_<n>. The owner, a random
+// name for the life of the test binary, holds an advisory lock of its name, so
+// that the leftovers of killed binaries can be told from what is in use.
+const prefix = "flowhq_test_"
+
+type cluster struct {
+	admin *sql.DB
+	owner string
+	mu    sync.Mutex
+	count int
+}
+
+// theCluster is connected once; its template is migrated once for the binary.
+var theCluster = sync.OnceValues(func() (*cluster, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	admin, err := adminPool()
+	if err != nil {
+		return nil, err
+	}
+	random := make([]byte, 6)
+	_, _ = rand.Read(random)
+	c := &cluster{admin: admin, owner: prefix + hex.EncodeToString(random)}
+	hold, err := admin.Conn(ctx) // never given back: its session holds the lock
+	if err != nil {
+		return nil, err
+	}
+	if _, err := hold.ExecContext(ctx, "SELECT pg_advisory_lock(hashtext($1))", c.owner); err != nil {
+		return nil, err
+	}
+	c.removeLeftovers(ctx)
+	if err := c.exec(ctx, "CREATE DATABASE "+c.template()); err != nil {
+		return nil, err
+	}
+	if err := migrated(c.url(c.template())); err != nil {
+		return nil, fmt.Errorf("migrate template: %w", err)
+	}
+	return c, nil
+})
+
+func adminPool() (*sql.DB, error) {
+	config, err := pgx.ParseConfig(os.Getenv(Variable))
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a valid address", Variable)
+	}
+	return stdlib.OpenDB(*config), nil
+}
+
+func (c *cluster) template() string { return c.owner + "_template" }
+
+func (c *cluster) url(database string) string {
+	u, err := url.Parse(os.Getenv(Variable))
+	if err != nil {
+		return ""
+	}
+	u.Path = "/" + database
+	return u.String()
+}
+
+// exec runs a statement about databases, which are names this package made.
+func (c *cluster) exec(ctx context.Context, statement string) error {
+	_, err := c.admin.ExecContext(ctx, statement)
+	return err
+}
+
+// removeLeftovers drops the databases of binaries that are gone. What fails is
+// left for the next one.
+func (c *cluster) removeLeftovers(ctx context.Context) {
+	found, err := c.admin.QueryContext(ctx, "SELECT datname FROM pg_database WHERE datname LIKE $1", strings.ReplaceAll(prefix, "_", `\_`)+"%")
+	if err != nil {
+		return
+	}
+	var names []string
+	for found.Next() {
+		var name string
+		if found.Scan(&name) == nil {
+			names = append(names, name)
+		}
+	}
+	_ = found.Close()
+	for _, name := range names {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(name, prefix), "_")
+		c.dropIfOrphan(ctx, prefix+owner, name)
+	}
+}
+
+func (c *cluster) dropIfOrphan(ctx context.Context, owner, database string) {
+	conn, err := c.admin.Conn(ctx)
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	var free bool
+	if conn.QueryRowContext(ctx, "SELECT pg_try_advisory_lock(hashtext($1))", owner).Scan(&free) != nil || !free {
+		return
+	}
+	_, _ = conn.ExecContext(ctx, "DROP DATABASE IF EXISTS "+database+" WITH (FORCE)")
+	_, _ = conn.ExecContext(ctx, "SELECT pg_advisory_unlock(hashtext($1))", owner)
+}
+
+// clone makes a database from the template. Postgres copies a template for one
+// at a time.
+func (c *cluster) clone(ctx context.Context) (name string, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count++
+	name = fmt.Sprintf("%s_%d", c.owner, c.count)
+	return name, c.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+c.template())
+}
+
+// Postgres returns the address of a migrated Postgres database of the test's
+// own, which is dropped after the test. Without a cluster the test is skipped.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	if os.Getenv(Variable) == "" {
+		t.Skipf("\n*** NOT TESTED ON POSTGRES: set %s=postgres://… to the address of a role that may create databases ***", Variable)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	defer cancel()
+	c, err := theCluster()
+	if err != nil {
+		t.Fatalf("prepare the Postgres template: %v", err)
+	}
+	name, err := c.clone(ctx)
+	if err != nil {
+		t.Fatalf("clone the Postgres template: %v", err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+		defer cancel()
+		if err := c.exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
+			t.Errorf("drop %s: %v", name, err)
+		}
+	})
+	return c.url(name)
+}

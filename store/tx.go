@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/uptrace/bun"
+
+	"flowhq/domain"
+)
+
+// maxAttempts bounds how often a transaction runs when others undo it.
+const maxAttempts = 4
+
+// pause waits between two attempts, longer each time and never twice the same.
+func pause(ctx context.Context, attempt int) error {
+	timer := time.NewTimer(time.Duration(attempt) * (time.Millisecond + rand.N(10*time.Millisecond)))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// tx runs fn in a transaction; beside session it is the only place that opens
+// one. fn may run more than once and must not touch anything but the database.
+func (s *Store) tx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
+	for attempt := 1; ; attempt++ {
+		err := s.write.RunInTx(ctx, nil, fn)
+		if attempt == maxAttempts || !collided(err) {
+			return err
+		}
+		if err := pause(ctx, attempt); err != nil {
+			return err
+		}
+	}
+}
+
+// fenced is tx for the owner of a tenant. Its first statement locks the lease
+// row against a change of owner until the commit; ErrFenced when the row names
+// another owner or epoch.
+func (s *Store) fenced(ctx context.Context, t domain.Tenure, fn func(ctx context.Context, tx bun.Tx) error) error {
+	return s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		q := "SELECT flowhq_fence(?, ?, ?)"
+		if s.dialect == sqlite {
+			q = "SELECT 1 FROM leases WHERE tenant_id = ? AND owner = ? AND epoch = ?"
+		}
+		found, err := tx.QueryContext(ctx, q, t.TenantID, t.Replica, t.Epoch)
+		if err != nil {
+			return err
+		}
+		ok := found.Next()
+		if err := errors.Join(found.Err(), found.Close()); err != nil {
+			return err
+		}
+		if !ok {
+			return domain.ErrFenced
+		}
+		return fn(ctx, tx)
+	})
+}
+
+// orNotFound turns an empty result into a KindNotFound error.
+func orNotFound(err error, what string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return domain.NotFound(what)
+	}
+	return err
+}
