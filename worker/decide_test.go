@@ -1,0 +1,171 @@
+package worker
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"flowhq/domain"
+	"flowhq/domain/flow"
+)
+
+// chat plays one customer's conversation against a decider, carrying the rows
+// from message to message as the database does.
+type chat struct {
+	t    *testing.T
+	d    decider
+	now  time.Time
+	conv domain.Conversation
+	cust domain.Customer
+	n    int
+}
+
+func newChat(t *testing.T) *chat {
+	t.Helper()
+	engine, err := flow.New(os.DirFS("../domain/flow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, phone := "Saluni", "+255754000001"
+	v, err := domain.NewTenant(domain.TenantInput{Name: &name, Phone: &phone}, domain.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &chat{t: t, now: time.Date(2026, 11, 24, 7, 0, 0, 0, time.UTC),
+		d: decider{engine: engine, profile: &domain.TenantProfile{TenantView: v, Key: []byte("key")}, settings: DefaultSettings()}}
+}
+
+func (c *chat) incoming(text string) domain.Incoming {
+	c.n++
+	return domain.Incoming{Contact: "+255754000101", ChatJID: "1@lid", WAID: "IN" + strings.Repeat("0", c.n%5), Name: "Asha",
+		Text: text, Kind: domain.MediaText, SentAt: c.now}
+}
+
+func (c *chat) hear(in domain.Incoming) domain.Decision {
+	c.t.Helper()
+	out, err := c.d.decide(in, domain.InboxView{Now: c.now, MessageID: domain.NewID(), Conversation: c.conv, Customer: c.cust})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if out.Conversation != nil {
+		c.conv = *out.Conversation
+	}
+	if out.Customer != nil {
+		c.cust = *out.Customer
+	}
+	return out
+}
+
+func (c *chat) say(text string) domain.Decision {
+	c.t.Helper()
+	return c.hear(c.incoming(text))
+}
+
+func TestDecide_AFirstMessageMakesACustomerAndIsAnswered(t *testing.T) {
+	c := newChat(t)
+	out := c.say("Habari")
+	if out.Customer == nil || out.Customer.Name != "Asha" || out.Customer.Contact != "+255754000101" {
+		t.Errorf("customer: %+v", out.Customer)
+	}
+	if len(out.Replies) != 1 || out.Replies[0].ChatJID != "1@lid" || out.Replies[0].InReplyTo == "" || out.Replies[0].WAID == "" {
+		t.Fatalf("replies: %+v", out.Replies)
+	}
+	if again := c.say("menu"); again.Customer != nil {
+		t.Error("a known customer was written again")
+	}
+}
+
+func TestDecide_TheOwnersOwnMessageSilencesTheBotForAWhile(t *testing.T) {
+	c := newChat(t)
+	in := c.incoming("Nitakupigia")
+	in.FromMe = true
+	if out := c.hear(in); !out.SilenceChat || len(out.Replies) != 0 {
+		t.Fatalf("decision: %+v", out)
+	}
+	if out := c.say("Sawa"); len(out.Replies) != 0 {
+		t.Fatal("the bot talked into the owner's conversation")
+	}
+	c.now = c.now.Add(domain.OwnerPause + time.Second)
+	if out := c.say("Habari"); len(out.Replies) != 1 {
+		t.Fatal("the bot did not come back")
+	}
+}
+
+func TestDecide_AnAbandonedHandoffEndsByItself(t *testing.T) {
+	c := newChat(t)
+	c.say("Habari")
+	c.say("niongee na mtu")
+	if c.conv.MutedReason != mutedByHandoff {
+		t.Fatalf("muted by %q", c.conv.MutedReason)
+	}
+	c.now = c.now.Add(handoffPause + time.Minute)
+	if out := c.say("menu"); len(out.Replies) != 1 || c.conv.MutedReason != "" {
+		t.Fatalf("replies %d, muted by %q", len(out.Replies), c.conv.MutedReason)
+	}
+}
+
+func TestDecide_TwoBotsThatTalkToEachOtherAreStopped(t *testing.T) {
+	c := newChat(t)
+	answered := 0
+	for range 50 {
+		answered += len(c.say("menu").Replies)
+		c.now = c.now.Add(2 * time.Second)
+	}
+	if answered > loopMaxCount {
+		t.Errorf("%d automatic answers in a row", answered)
+	}
+	if c.conv.MutedReason != mutedByLoop {
+		t.Errorf("muted by %q", c.conv.MutedReason)
+	}
+	c.now = c.now.Add(loopPause + time.Minute)
+	if out := c.say("Habari"); len(out.Replies) != 1 {
+		t.Error("the chat stays dead after the pause")
+	}
+}
+
+func TestDecide_WithoutTheGuardEveryMessageIsAnswered(t *testing.T) {
+	c := newChat(t)
+	c.d.settings.LoopGuard = false
+	for i := range 50 {
+		if len(c.say("menu").Replies) != 1 {
+			t.Fatalf("message %d is not answered", i)
+		}
+	}
+}
+
+func TestDecide_ABacklogIsAnsweredByItsLastMessageOnly(t *testing.T) {
+	c := newChat(t)
+	in := c.incoming("Habari")
+	in.SentAt = c.now.Add(-20 * time.Minute)
+	out := c.hear(in)
+	if !out.SilenceChat || len(out.Replies) != 1 || !out.Replies[0].RunAt.After(c.now) {
+		t.Fatalf("silence %v, replies %+v", out.SilenceChat, out.Replies)
+	}
+}
+
+func TestDecide_AMessageOfYesterdayIsNotAnswered(t *testing.T) {
+	c := newChat(t)
+	in := c.incoming("Habari")
+	in.SentAt = c.now.Add(-13 * time.Hour)
+	if out := c.hear(in); len(out.Replies) != 0 || out.Conversation == nil {
+		t.Fatalf("decision: %+v", out)
+	}
+}
+
+func TestDecide_ASwitchedOffBotListensAndIsSilent(t *testing.T) {
+	c := newChat(t)
+	c.d.profile.Config.BotEnabled = false
+	if out := c.say("Habari"); len(out.Replies) != 0 || out.Customer == nil {
+		t.Fatalf("decision: %+v", out)
+	}
+}
+
+func TestDecide_APanicOfTheConversationIsAnError(t *testing.T) {
+	c := newChat(t)
+	c.d.engine = nil
+	_, err := c.d.safely(c.incoming("x"), domain.InboxView{Now: c.now})
+	if _, ok := err.(*conversationError); !ok {
+		t.Fatalf("got %v", err)
+	}
+}

@@ -1,0 +1,106 @@
+package worker
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"flowhq/domain"
+)
+
+// obey carries out what the lease row now says. It reports true when the
+// present connection must end. phone is nil while there is none.
+func (r *runner) obey(o order, phone Phone) bool {
+	r.reload()
+	r.sender.wake()
+	var end bool
+	switch {
+	case o.lease.Command == domain.CommandRestart:
+		end = r.restart()
+	case o.lease.Command == domain.CommandReset, o.lease.Command == domain.CommandDelete:
+		end = r.goodbye(o.lease.Command, phone)
+	case o.lease.Command == domain.CommandPair:
+		r.pairingCode(phone)
+	case !o.lease.Wanted:
+		r.cancel(errReleased)
+		end = true
+	}
+	return end
+}
+
+// reload reads the tenant's configuration again, so that a change is in force
+// with the next message.
+func (r *runner) reload() {
+	ctx, cancel := context.WithTimeout(r.ctx, storeDeadline)
+	defer cancel()
+	found, err := r.svc.Profiles.Profiles(ctx, []uuid.UUID{r.tenure.TenantID})
+	if err != nil || len(found) == 0 {
+		r.logger.Warn("configuration is not readable; the previous one stays in force", "error", err)
+		return
+	}
+	r.profile.Store(&found[0])
+}
+
+func (r *runner) restart() bool {
+	r.backoff.reset()
+	r.rounds = 0
+	r.acknowledge(domain.CommandRestart, true)
+	return true
+}
+
+// acknowledge acknowledges a command.
+func (r *runner) acknowledge(c domain.Command, wanted bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), storeDeadline)
+	defer cancel()
+	if err := r.svc.Leases.CommandDone(ctx, r.tenure, c, wanted); err != nil {
+		r.logger.Error("command is not acknowledged", "command", c, "error", err)
+	}
+}
+
+// goodbye unlinks the device, at WhatsApp too when that can be reached, wipes
+// its keys and ends the tenure.
+func (r *runner) goodbye(c domain.Command, phone Phone) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), domain.SendDeadline)
+	defer cancel()
+	r.sender.stop()
+	if r.jid != "" {
+		var err error
+		if phone != nil && r.online.Load() {
+			err = phone.Logout(ctx)
+		}
+		if err != nil {
+			r.logger.Warn("WhatsApp was not told of the unlinking", "error", err)
+		}
+		if err := r.svc.Phones.Forget(ctx, r.tenure, r.jid); err != nil {
+			r.logger.Error("keys of a removed device are not deleted", "error", err)
+		}
+		r.jid = ""
+	}
+	if c == domain.CommandReset {
+		r.report(domain.LinkReport{Event: domain.EventReset, Unlinked: true, Reason: domain.ReasonNone})
+	}
+	r.acknowledge(c, false)
+	r.cancel(errReleased)
+	return true
+}
+
+// pairingCode answers the wish to link by phone number. Without a connection
+// that shows codes the wish waits in the lease row for the next one.
+func (r *runner) pairingCode(phone Phone) {
+	r.wantsCode = true
+	session := r.profile.Load().Session
+	if phone == nil || r.jid != "" || session.PairingPhone == "" || !r.showsCodes {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, domain.SendDeadline)
+	defer cancel()
+	code, err := phone.PairingCode(ctx, domain.Phone(session.PairingPhone))
+	report := domain.LinkReport{Event: domain.EventQR, PairingCode: code}
+	if err != nil {
+		r.logger.Warn("no pairing code", "error", err)
+		report.Reason, report.Detail = domain.ReasonPairFailed, "WhatsApp did not issue a code for this number."
+	}
+	r.wantsCode = false
+	r.report(report)
+	r.acknowledge(domain.CommandPair, true)
+}

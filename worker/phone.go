@@ -1,0 +1,93 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"flowhq/domain"
+)
+
+// Phones opens connections to WhatsApp. The one implementation is the adapter
+// in worker/whatsapp; the port exists because it is a border of technology.
+type Phones interface {
+	// Open starts one connection for a tenure: it logs in with the stored
+	// device named by jid, or begins to link a phone when jid is empty. It
+	// returns once the connection is under way; everything else arrives at h.
+	// A Phone is used for one connection and then thrown away.
+	Open(ctx context.Context, p domain.TenantProfile, t domain.Tenure, jid string, h PhoneHandler) (Phone, error)
+	// Forget deletes the stored device and its keys without telling WhatsApp.
+	Forget(ctx context.Context, t domain.Tenure, jid string) error
+}
+
+// Phone is one connection.
+type Phone interface {
+	// Send hands one message to WhatsApp and waits for its acknowledgement.
+	// The row is marked as sending in the transaction that stores the ratchet.
+	// The error, if any, is a *SendError or the context's.
+	Send(ctx context.Context, row domain.Outbound) (serverAt time.Time, err error)
+	// Typing shows or hides "typing…" in a chat; best effort.
+	Typing(ctx context.Context, chatJID string, on bool)
+	// PairingCode asks for a code that links by phone number instead of by QR.
+	PairingCode(ctx context.Context, phone domain.Phone) (string, error)
+	// Logout unlinks the device at WhatsApp and deletes its keys.
+	Logout(ctx context.Context) error
+	// Close disconnects and returns once no store call of this connection is
+	// under way. It is idempotent.
+	Close()
+}
+
+// PhoneHandler receives what happens on a connection. Message is called by one
+// goroutine at a time, in the order in which WhatsApp delivered.
+type PhoneHandler interface {
+	Linking(code string, expires time.Time) // a QR code to show
+	Passkey()                               // WhatsApp wants a passkey confirmed on the phone
+	Linked(jid string)                      // the phone accepted; this connection ends, the next logs in
+	Connected()
+	CaughtUp() // the offline queue has been worked off
+	// Message stores a message. An error means that it is not stored and must
+	// not be acknowledged; the connection is then of no more use.
+	Message(ctx context.Context, in domain.Incoming, ratchet *domain.RatchetWrites) error
+	Receipt(tick domain.Tick)
+	// Gone is the last call: the connection ended by itself.
+	Gone(reason domain.Reason, detail string)
+}
+
+// SendErrorKind says what to do after a failed send.
+type SendErrorKind int
+
+const (
+	SendRetry   SendErrorKind = iota // try again later; counts as an attempt
+	SendPaused                       // not an attempt: the connection or the lease is gone
+	SendRefused                      // trying again cannot help
+)
+
+// SendError is a classified failure to send.
+type SendError struct {
+	Kind   SendErrorKind
+	Reason string // for people
+	Err    error
+}
+
+func (e *SendError) Error() string {
+	if e.Err == nil {
+		return e.Reason
+	}
+	return fmt.Sprintf("%s: %v", e.Reason, e.Err)
+}
+
+func (e *SendError) Unwrap() error { return e.Err }
+
+// sendErrorOf classifies any error of Phone.Send.
+func sendErrorOf(err error) *SendError {
+	var se *SendError
+	switch {
+	case errors.As(err, &se):
+		return se
+	case errors.Is(err, domain.ErrFenced), errors.Is(err, context.Canceled):
+		return &SendError{Kind: SendPaused, Reason: "The connection ended.", Err: err}
+	default:
+		return &SendError{Kind: SendRetry, Reason: "WhatsApp did not accept the message.", Err: err}
+	}
+}

@@ -1,0 +1,361 @@
+package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"flowhq/domain"
+)
+
+// Pool holds the leases of one replica and runs a runner for each.
+type Pool struct {
+	svc   *Services
+	self  domain.Replica
+	fin   *finisher
+	pacer *rate.Limiter
+
+	mu      sync.Mutex
+	runners map[uuid.UUID]*runner
+	ending  sync.WaitGroup // runners whose leases are not yet given back
+
+	nonces   [][]byte // accepted by the next heartbeat: the last acknowledged, and one of unknown outcome
+	trusted  time.Time
+	gated    bool // the leases cannot be trusted: nothing may be acquired
+	sweeping time.Time
+}
+
+// ErrBuried means that the other replicas have declared this process dead. It
+// must exit: its leases may already belong to others.
+var ErrBuried = errors.New("this replica was declared dead by the others")
+
+// NewPool makes a pool for one process incarnation.
+func NewPool(svc *Services, self domain.Replica) *Pool {
+	limit := rate.Inf
+	if svc.Settings.ConnectRate > 0 {
+		limit = rate.Limit(svc.Settings.ConnectRate)
+	}
+	return &Pool{svc: svc, self: self, fin: newFinisher(svc.Outbox, svc.Logger), runners: map[uuid.UUID]*runner{},
+		pacer: rate.NewLimiter(limit, max(svc.Settings.ConnectBurst, 1))}
+}
+
+// Run serves until ctx ends, then hands everything back within the grace
+// period. It returns ErrBuried when the process has to exit at once.
+func (p *Pool) Run(ctx context.Context) error {
+	if err := p.svc.Leases.Register(ctx, p.self, p.svc.Settings.Timings.TTL); err != nil {
+		return fmt.Errorf("register replica: %w", err)
+	}
+	p.trusted = time.Now()
+	wakes := p.svc.Waker.Wakes(ctx)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	reconcile := time.NewTicker(10 * p.svc.Settings.Timings.Tick)
+	defer reconcile.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return p.shutdown()
+		case <-timer.C:
+			if err := p.tick(ctx); errors.Is(err, ErrBuried) {
+				p.stopAll(err)
+				return err
+			}
+			timer.Reset(p.svc.Settings.Timings.Tick*9/10 + time.Duration(time.Now().UnixNano()%int64(p.svc.Settings.Timings.Tick/5+1)))
+		case id := <-wakes:
+			p.woken(ctx, id)
+		case <-reconcile.C:
+			p.reconcile(ctx)
+		}
+	}
+}
+
+// tick renews the replica's row and takes what is free.
+func (p *Pool) tick(ctx context.Context) error {
+	attempt := time.Now()
+	view, err := p.heartbeat(ctx)
+	if err != nil {
+		p.svc.Logger.Warn("heartbeat failed", "error", err)
+		p.gate(attempt)
+		return nil
+	}
+	if view.State == "" {
+		return ErrBuried
+	}
+	p.trusted = attempt
+	if p.gated {
+		p.regain(ctx)
+		return nil
+	}
+	if freed, err := p.svc.Leases.Bury(ctx, p.self); err != nil {
+		p.svc.Logger.Warn("dead replicas are not buried", "error", err)
+	} else if freed > 0 {
+		p.svc.Logger.Info("took over from a dead replica", "leases", freed)
+	}
+	p.sweep(attempt)
+	return p.acquire(ctx)
+}
+
+func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	fresh := make([]byte, 16)
+	_, _ = rand.Read(fresh)
+	self := p.self
+	self.Held, self.Connected = p.count()
+	view, err := p.svc.Leases.Heartbeat(ctx, self, p.nonces, fresh, p.svc.Settings.Timings.TTL)
+	if err != nil {
+		p.nonces = append(p.nonces, fresh) // it may have been written
+		if len(p.nonces) > 16 {
+			p.nonces = p.nonces[len(p.nonces)-16:]
+		}
+		return view, err
+	}
+	p.nonces = [][]byte{fresh}
+	return view, nil
+}
+
+// gate stops every runner once the leases can no longer be trusted.
+func (p *Pool) gate(now time.Time) {
+	if p.gated || now.Sub(p.trusted) < p.svc.Settings.Timings.Hard {
+		return
+	}
+	p.gated = true
+	p.svc.Logger.Error("the database has not confirmed this replica in time; all connections are closed until it does")
+	p.stopAll(errShutdown)
+}
+
+// regain gives the leases of an interrupted time back, so that each tenure
+// after it has an epoch of its own.
+func (p *Pool) regain(ctx context.Context) {
+	if err := p.releaseAll(ctx); err != nil {
+		p.svc.Logger.Warn("own leases are not given back", "error", err)
+		return
+	}
+	p.gated = false
+}
+
+// releaseAll gives back every lease that the database holds for this replica.
+func (p *Pool) releaseAll(ctx context.Context) error {
+	p.ending.Wait()
+	owned, err := p.svc.Leases.Owned(ctx, p.self.ID)
+	if err != nil {
+		return err
+	}
+	terms := make([]domain.Tenure, len(owned))
+	for i, l := range owned {
+		terms[i] = l.Tenure
+	}
+	return p.svc.Leases.Release(ctx, terms, 0)
+}
+
+// sweep removes what only had to be kept for a while, about once an hour.
+func (p *Pool) sweep(now time.Time) {
+	if now.Sub(p.sweeping) < time.Hour {
+		return
+	}
+	p.sweeping = now
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := p.svc.Ratchet.Sweep(ctx, 14*24*time.Hour); err != nil {
+			p.svc.Logger.Warn("old rows are not swept", "error", err)
+		}
+	}()
+}
+
+// acquire takes free leases up to the capacity and starts their runners.
+func (p *Pool) acquire(ctx context.Context) error {
+	for {
+		held, _ := p.count()
+		room := min(p.svc.Settings.Capacity-held, 200)
+		if room <= 0 {
+			return nil
+		}
+		leases, err := p.svc.Leases.Acquire(ctx, p.self.ID, room)
+		if err != nil {
+			p.svc.Logger.Warn("leases are not acquired", "error", err)
+			return err
+		}
+		if len(leases) == 0 {
+			return nil
+		}
+		p.serve(ctx, leases)
+	}
+}
+
+// serve starts a runner for each lease.
+func (p *Pool) serve(ctx context.Context, leases []domain.Lease) {
+	ids := make([]uuid.UUID, len(leases))
+	for i, l := range leases {
+		ids[i] = l.TenantID
+	}
+	profiles, err := p.svc.Profiles.Profiles(ctx, ids)
+	if err != nil {
+		p.svc.Logger.Warn("tenants are not readable; their leases go back", "error", err)
+		terms := make([]domain.Tenure, len(leases))
+		for i, l := range leases {
+			terms[i] = l.Tenure
+		}
+		if err := p.svc.Leases.Release(ctx, terms, time.Second); err != nil {
+			p.svc.Logger.Error("leases are not released", "error", err)
+		}
+		return
+	}
+	byID := make(map[uuid.UUID]domain.TenantProfile, len(profiles))
+	for _, t := range profiles {
+		byID[t.ID] = t
+	}
+	for _, l := range leases {
+		if t, ok := byID[l.TenantID]; ok {
+			p.begin(l, t)
+		}
+	}
+}
+
+func (p *Pool) begin(l domain.Lease, t domain.TenantProfile) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if old := p.runners[l.TenantID]; old != nil {
+		old.lose(domain.ErrFenced) // a new term means that the old one is over
+	}
+	r := newRunner(p.svc, p.fin, l, t, p.pacer.Wait)
+	p.runners[l.TenantID] = r
+	if l.Command != domain.CommandNone {
+		r.orders <- order{lease: l}
+	}
+	p.ending.Add(1)
+	go func() {
+		defer p.ending.Done()
+		r.run()
+		p.ended(r)
+	}()
+}
+
+// ended gives the lease of a finished runner back.
+func (p *Pool) ended(r *runner) {
+	p.mu.Lock()
+	if p.runners[r.tenure.TenantID] == r {
+		delete(p.runners, r.tenure.TenantID)
+	}
+	p.mu.Unlock()
+	switch cause := context.Cause(r.ctx); {
+	case errors.Is(cause, domain.ErrFenced), errors.Is(cause, ErrBuried):
+		return // it is not ours any more
+	case errors.Is(cause, errShutdown):
+		return // all leases go back together
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeDeadline)
+	defer cancel()
+	if err := p.fin.flush(ctx); err != nil {
+		r.logger.Warn("outcomes are not stored; their messages are sent again with the same id", "error", err)
+	}
+	if err := p.svc.Leases.Release(ctx, []domain.Tenure{r.tenure}, 0); err != nil {
+		r.logger.Warn("lease is not released", "error", err)
+	}
+}
+
+// woken passes a hint to the tenant's runner, or takes the tenant.
+func (p *Pool) woken(ctx context.Context, id uuid.UUID) {
+	p.mu.Lock()
+	r := p.runners[id]
+	p.mu.Unlock()
+	if r == nil {
+		if !p.gated {
+			_ = p.acquire(ctx) // logged there; the next tick tries again
+		}
+		return
+	}
+	l, err := p.svc.Leases.Lease(ctx, id)
+	if err != nil && domain.KindOf(err) != domain.KindNotFound {
+		p.svc.Logger.Warn("lease is not readable", "tenant", id, "error", err)
+		return
+	}
+	p.instruct(r, l)
+}
+
+func (p *Pool) instruct(r *runner, l domain.Lease) {
+	if l.Tenure != r.tenure {
+		r.lose(domain.ErrFenced)
+		return
+	}
+	select {
+	case r.orders <- order{lease: l}:
+	default: // it has orders waiting and reads the row anew with each
+	}
+}
+
+// reconcile is the poll behind the hints: every runner sees its lease row.
+func (p *Pool) reconcile(ctx context.Context) {
+	owned, err := p.svc.Leases.Owned(ctx, p.self.ID)
+	if err != nil {
+		p.svc.Logger.Warn("own leases are not readable", "error", err)
+		return
+	}
+	byID := make(map[uuid.UUID]domain.Lease, len(owned))
+	for _, l := range owned {
+		byID[l.TenantID] = l
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, r := range p.runners {
+		l := byID[id]
+		if l.Tenure != r.tenure || !l.Wanted || l.Command != domain.CommandNone {
+			p.instruct(r, l)
+		}
+	}
+}
+
+// count returns how many tenants are held and how many are connected.
+func (p *Pool) count() (held, connected int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.runners {
+		if r.online.Load() {
+			connected++
+		}
+	}
+	return len(p.runners), connected
+}
+
+// Held returns how many tenants this replica serves and how many of them are
+// connected to WhatsApp.
+func (p *Pool) Held() (held, connected int) { return p.count() }
+
+// stopAll ends every runner and waits for them.
+func (p *Pool) stopAll(cause error) {
+	p.mu.Lock()
+	all := make([]*runner, 0, len(p.runners))
+	for _, r := range p.runners {
+		all = append(all, r)
+	}
+	p.mu.Unlock()
+	var g errgroup.Group
+	g.SetLimit(50)
+	for _, r := range all {
+		r.cancel(cause)
+		g.Go(func() error {
+			<-r.done
+			return nil
+		})
+	}
+	_ = g.Wait()
+}
+
+// shutdown hands every tenant back: disconnect, drain, release, in this order.
+func (p *Pool) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	p.stopAll(errShutdown)
+	err := errors.Join(p.fin.flush(ctx), p.releaseAll(ctx))
+	if retired := p.svc.Leases.Retire(ctx, p.self.ID); retired != nil {
+		err = errors.Join(err, fmt.Errorf("retire replica: %w", retired))
+	}
+	return err
+}

@@ -1,0 +1,322 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"flowhq/domain"
+)
+
+// runner serves one tenant during one tenure: it keeps a connection, reports
+// what it sees and carries out what people want. One goroutine supervises;
+// messages pass by it, straight from the connection into the inbox.
+type runner struct {
+	svc     *Services
+	tenure  domain.Tenure
+	logger  *slog.Logger
+	profile atomic.Pointer[domain.TenantProfile]
+	sender  *sender
+	connect func(context.Context) error // waits for its turn to connect
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	orders chan order // from the pool
+	events chan event // from the connection
+	done   chan struct{}
+
+	jid        string
+	showsCodes bool // the present connection waits for a scan
+	wantsCode  bool // somebody asked for a pairing code
+	rounds     int
+	linkedAt   time.Time // when a phone was linked that has not connected yet
+	backoff    reconnectDelay
+	online     atomic.Bool
+	downFrom   time.Time
+	replaced   []time.Time
+}
+
+// order is a lease row as it was read: what people want of the runner.
+type order struct{ lease domain.Lease }
+
+// event is what a connection reports, in order.
+type event struct {
+	phone  *attempt
+	kind   eventKind
+	text   string // code, jid or detail
+	until  time.Time
+	reason domain.Reason
+}
+
+type eventKind int
+
+const (
+	eventQR eventKind = iota
+	eventPasskey
+	eventLinked
+	eventConnected
+	eventCaughtUp
+	eventGone
+)
+
+var (
+	errReleased = errors.New("the tenant is no longer wanted here")
+	errShutdown = errors.New("the process is shutting down")
+)
+
+func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProfile, connect func(context.Context) error) *runner {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	r := &runner{svc: svc, tenure: l.Tenure, connect: connect, ctx: ctx, cancel: cancel, jid: l.DeviceJID,
+		orders: make(chan order, 4), events: make(chan event, 16), done: make(chan struct{}),
+		logger: svc.Logger.With("tenant", l.TenantID.String(), "epoch", l.Epoch)}
+	r.profile.Store(&p)
+	r.sender = newSender(svc, fin, l.Tenure, r.lose)
+	return r
+}
+
+// lose ends the tenure at once: somebody else owns the tenant.
+func (r *runner) lose(err error) {
+	if errors.Is(err, domain.ErrFenced) {
+		r.svc.Metrics.FenceRejects.Inc()
+	}
+	r.cancel(err)
+}
+
+// run serves until the tenure ends. The cause of the end is context.Cause.
+func (r *runner) run() {
+	defer close(r.done)
+	defer r.sender.stop()
+	for r.ctx.Err() == nil {
+		wait := r.serve()
+		if r.ctx.Err() != nil {
+			return
+		}
+		r.pause(wait)
+	}
+}
+
+// pause waits before the next connection; an order may end it early.
+func (r *runner) pause(wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case o := <-r.orders:
+			if r.obey(o, nil) {
+				return
+			}
+		case <-r.events: // late news of a connection that is already closed
+		}
+	}
+}
+
+// serve holds one connection and returns how long to wait before the next.
+func (r *runner) serve() time.Duration {
+	if err := r.connect(r.ctx); err != nil {
+		return 0
+	}
+	a := &attempt{runner: r, closed: make(chan struct{})}
+	phone, err := r.svc.Phones.Open(r.ctx, *r.profile.Load(), r.tenure, r.jid, a)
+	if err != nil {
+		close(a.closed)
+		return r.ended(domain.ReasonNetwork, err.Error(), time.Time{})
+	}
+	defer func() {
+		close(a.closed)
+		r.online.Store(false)
+		r.showsCodes = false
+		r.sender.connected(nil)
+		phone.Close()
+	}()
+	return r.follow(a, phone)
+}
+
+// follow handles the events of one connection until it ends.
+func (r *runner) follow(a *attempt, phone Phone) time.Duration {
+	var since time.Time
+	deadline := time.NewTimer(connectDeadline)
+	defer deadline.Stop()
+	for {
+		select {
+		case <-r.ctx.Done():
+			return 0
+		case <-deadline.C:
+			return r.late()
+		case o := <-r.orders:
+			if r.obey(o, phone) {
+				return 0
+			}
+		case e := <-r.events:
+			if e.phone != a {
+				continue
+			}
+			switch e.kind {
+			case eventQR, eventPasskey:
+				deadline.Stop()
+				r.showCode(e)
+				if r.showsCodes = true; r.wantsCode {
+					r.pairingCode(phone)
+				}
+			case eventLinked:
+				return r.linked(e.text)
+			case eventConnected:
+				deadline.Stop()
+				since = time.Now()
+				r.connectedNow(phone)
+			case eventCaughtUp:
+				r.sender.catchUp()
+			case eventGone:
+				return r.ended(e.reason, e.text, since)
+			}
+		}
+	}
+}
+
+// connectDeadline is how long a connection may take until it shows a code or
+// is logged in. After a scan the link as a whole must be done by then.
+const connectDeadline = domain.PairingDeadline
+
+func (r *runner) showCode(e event) {
+	if e.kind == eventPasskey {
+		r.report(domain.LinkReport{Event: domain.EventQR, Reason: domain.ReasonPasskey})
+		return
+	}
+	r.report(domain.LinkReport{Event: domain.EventQR, QR: e.text, QRExpiresAt: &e.until})
+}
+
+func (r *runner) linked(jid string) time.Duration {
+	r.jid, r.rounds, r.linkedAt = jid, 0, time.Now()
+	r.logger.Info("phone linked")
+	r.report(domain.LinkReport{Event: domain.EventScanned, JID: jid})
+	return 0 // the next connection logs in
+}
+
+func (r *runner) connectedNow(phone Phone) {
+	r.downFrom, r.linkedAt = time.Time{}, time.Time{}
+	r.online.Store(true)
+	r.logger.Info("connected to WhatsApp")
+	r.report(domain.LinkReport{Event: domain.EventConnected, JID: r.jid})
+	r.sender.connected(phone)
+}
+
+// late is called when a connection neither showed a code nor logged in.
+func (r *runner) late() time.Duration {
+	if !r.linkedAt.IsZero() {
+		return r.ended(domain.ReasonPairTimeout, "", time.Time{})
+	}
+	return r.ended(domain.ReasonUnavailable, "WhatsApp did not answer in time.", time.Time{})
+}
+
+// ended decides what follows from the end of a connection.
+func (r *runner) ended(reason domain.Reason, detail string, since time.Time) time.Duration {
+	r.svc.Metrics.Reconnects.WithLabelValues(string(reason)).Inc()
+	r.logger.Info("connection to WhatsApp ended", "reason", reason, "detail", detail)
+	if !r.linkedAt.IsZero() && time.Since(r.linkedAt) > domain.PairingDeadline && reason.Remedy() == domain.RemedyRetry {
+		reason = domain.ReasonPairTimeout
+	}
+	switch {
+	case reason == domain.ReasonQRExpired && r.rounds+1 < r.svc.Settings.QRRounds:
+		r.rounds++
+		return 0
+	case reason == domain.ReasonQRExpired:
+		return r.rest(domain.EventExpired, reason, detail)
+	case reason == domain.ReasonReplaced:
+		return r.wasReplaced(detail)
+	case reason.Remedy() == domain.RemedyScanAgain:
+		return r.unlink(reason, detail)
+	case reason.Remedy() == domain.RemedyStop:
+		return r.rest(domain.EventFailed, reason, detail)
+	}
+	if !since.IsZero() && time.Since(since) >= stableAfter {
+		r.backoff.reset()
+	}
+	return r.reconnectLater(reason, detail)
+}
+
+func (r *runner) reconnectLater(reason domain.Reason, detail string) time.Duration {
+	if r.downFrom.IsZero() {
+		r.downFrom = time.Now()
+	}
+	wait := r.backoff.next()
+	at := domain.Now().Add(wait)
+	r.report(domain.LinkReport{Event: domain.EventLost, Reason: reason, Detail: detail, RetryAt: &at})
+	return wait
+}
+
+// wasReplaced handles another system on the same device: it waits and comes
+// back, but a third time within ten minutes it gives way and alerts.
+func (r *runner) wasReplaced(detail string) time.Duration {
+	now := time.Now()
+	recent := r.replaced[:0]
+	for _, t := range r.replaced {
+		if now.Sub(t) < 10*time.Minute {
+			recent = append(recent, t)
+		}
+	}
+	r.replaced = append(recent, now)
+	if len(r.replaced) >= 3 {
+		return r.rest(domain.EventFailed, domain.ReasonReplaced, detail)
+	}
+	wait := jittered(15 * time.Second)
+	at := domain.Now().Add(wait)
+	r.report(domain.LinkReport{Event: domain.EventLost, Reason: domain.ReasonReplaced, Detail: detail, RetryAt: &at})
+	return wait
+}
+
+// unlink forgets a device that WhatsApp no longer accepts.
+func (r *runner) unlink(reason domain.Reason, detail string) time.Duration {
+	if r.jid != "" {
+		ctx, cancel := context.WithTimeout(r.ctx, storeDeadline)
+		defer cancel()
+		if err := r.svc.Phones.Forget(ctx, r.tenure, r.jid); err != nil {
+			r.logger.Error("keys of an unlinked device are not deleted", "error", err)
+		}
+		r.jid = ""
+	}
+	r.report(domain.LinkReport{Event: domain.EventFailed, Unlinked: true, Reason: reason, Detail: detail, LastError: string(reason)})
+	r.stand(false)
+	return 0
+}
+
+// rest ends the tenure: trying again would do harm or nobody is there.
+func (r *runner) rest(e domain.Event, reason domain.Reason, detail string) time.Duration {
+	r.report(domain.LinkReport{Event: e, Reason: reason, Detail: detail, LastError: string(reason)})
+	r.stand(false)
+	return 0
+}
+
+// stand tells the lease whether the tenant is wanted; unwanted ends the tenure.
+func (r *runner) stand(wanted bool) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), storeDeadline)
+	defer cancel()
+	if err := r.svc.Leases.CommandDone(ctx, r.tenure, domain.CommandNone, wanted); err != nil {
+		r.logger.Error("lease is not updated", "error", err)
+	}
+	if !wanted {
+		r.cancel(errReleased)
+	}
+}
+
+// storeDeadline bounds one call to the database outside of the message path.
+const storeDeadline = 10 * time.Second
+
+func (r *runner) report(l domain.LinkReport) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), storeDeadline)
+	defer cancel()
+	err := r.svc.Reports.Report(ctx, r.tenure, l)
+	switch {
+	case err == nil:
+	case errors.Is(err, domain.ErrFenced):
+		r.lose(err)
+	case domain.KindOf(err) == domain.KindConflict:
+		r.logger.Info("report refused", "event", l.Event, "error", err)
+	default:
+		r.logger.Error("report not stored", "event", l.Event, "error", err)
+	}
+}

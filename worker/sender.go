@@ -1,0 +1,389 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"flowhq/domain"
+)
+
+// sender drains the outbox of one tenant during one tenure. It has a goroutine
+// only while there is something to do. Answers come straight from the inbox
+// transaction; the database is read after a start, after an overflow and after
+// a hint that somebody else added rows.
+type sender struct {
+	svc    *Services
+	fin    *finisher
+	tenure domain.Tenure
+	pace   *pace
+	lost   func(error) // the lease is gone
+
+	mu       sync.Mutex
+	queue    []*queued          // everything known to be unsent, unordered
+	known    map[uuid.UUID]bool // ids in queue
+	reload   bool               // the database has rows that are not in queue
+	phone    Phone              // nil while not connected
+	caught   bool               // the offline queue of this connection has arrived
+	caughtUp time.Time          // when rows of unknown outcome may be sent again
+	recheck  bool               // receipts may have settled rows of unknown outcome since they were read
+	running  bool
+	timer    *time.Timer
+	stopped  bool
+	idle     chan struct{} // closed when the goroutine ended; nil while none runs
+}
+
+type queued struct {
+	domain.Outbound
+	ready time.Time // not before
+	paced bool      // the human delay has been set
+}
+
+// maxQueued bounds the rows in memory; the rest waits in the database.
+const maxQueued = 500
+
+func newSender(svc *Services, fin *finisher, t domain.Tenure, lost func(error)) *sender {
+	return &sender{svc: svc, fin: fin, tenure: t, lost: lost, pace: newPace(svc.Settings), known: map[uuid.UUID]bool{}, reload: true}
+}
+
+// offer adds rows that the inbox has just committed.
+func (s *sender) offer(rows []domain.Outbound) {
+	if len(rows) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range rows {
+		s.push(r)
+	}
+	s.start()
+}
+
+func (s *sender) push(r domain.Outbound) {
+	if s.known[r.ID] {
+		return
+	}
+	if len(s.queue) >= maxQueued {
+		s.reload = true
+		return
+	}
+	s.known[r.ID] = true
+	s.queue = append(s.queue, &queued{Outbound: r, ready: r.RunAt})
+}
+
+// silence forgets the automatic answers of a chat; their rows are cancelled.
+func (s *sender) silence(contact string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = slices.DeleteFunc(s.queue, func(q *queued) bool {
+		gone := q.Contact == contact && q.Lane == domain.LaneReply
+		if gone {
+			delete(s.known, q.ID)
+		}
+		return gone
+	})
+}
+
+// connected lets the sender use a phone; nil takes it away. Rows whose last
+// attempt has an unknown outcome wait until catchUp.
+func (s *sender) connected(p Phone) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.phone = p
+	if p == nil {
+		s.caught = false
+		return
+	}
+	if !s.caught {
+		s.caughtUp = time.Now().Add(ambiguousMax)
+	}
+	s.reload, s.recheck = true, true
+	s.start()
+}
+
+// ambiguousMax bounds the wait for receipts that prove an earlier send.
+const ambiguousMax = 30 * time.Second
+
+// catchUp is called when the offline queue, receipts included, has arrived.
+func (s *sender) catchUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.caught, s.caughtUp = true, time.Now().Add(s.svc.Settings.AmbiguousWait)
+	s.start()
+}
+
+// wake reads the database for rows that others added.
+func (s *sender) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reload = true
+	s.start()
+}
+
+// waiting counts the unsent rows in memory: of one chat, and of all.
+func (s *sender) waiting(contact string) (chat, all int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range s.queue {
+		if q.Contact == contact {
+			chat++
+		}
+	}
+	return chat, len(s.queue)
+}
+
+// stop ends the sender and waits for a send under way.
+func (s *sender) stop() {
+	s.mu.Lock()
+	s.stopped, s.phone = true, nil
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	idle := s.idle
+	s.mu.Unlock()
+	if idle != nil {
+		<-idle
+	}
+}
+
+func (s *sender) start() {
+	if s.running || s.stopped || s.phone == nil {
+		return
+	}
+	s.running, s.idle = true, make(chan struct{})
+	go s.run(s.idle)
+}
+
+func (s *sender) run(idle chan struct{}) {
+	defer close(idle)
+	for {
+		row, phone, ok := s.next()
+		if !ok {
+			return
+		}
+		s.send(row, phone)
+	}
+}
+
+// next returns the row to send now. When there is none it arranges to be
+// started again and reports false.
+func (s *sender) next() (*queued, Phone, bool) {
+	for {
+		s.mu.Lock()
+		if s.stopped || s.phone == nil {
+			s.running = false
+			s.mu.Unlock()
+			return nil, nil, false
+		}
+		s.forgetAmbiguous(time.Now())
+		if s.reload && len(s.queue) < maxQueued/2 {
+			s.reload = false
+			s.mu.Unlock()
+			if err := s.load(); err != nil {
+				s.retryLoad(err)
+				return nil, nil, false
+			}
+			continue
+		}
+		row, wait := s.pick(time.Now())
+		if row != nil {
+			phone := s.phone
+			s.mu.Unlock()
+			return row, phone, true
+		}
+		s.running = false
+		if wait > 0 {
+			s.startAfter(wait)
+		}
+		s.mu.Unlock()
+		return nil, nil, false
+	}
+}
+
+// forgetAmbiguous drops rows whose last attempt has an unknown outcome once the
+// receipts had time to arrive: those that did not go out are read again.
+func (s *sender) forgetAmbiguous(now time.Time) {
+	if !s.recheck || now.Before(s.caughtUp) {
+		return
+	}
+	s.recheck = false
+	before := len(s.queue)
+	s.queue = slices.DeleteFunc(s.queue, func(q *queued) bool {
+		if q.Status == domain.StatusSending {
+			delete(s.known, q.ID)
+			return true
+		}
+		return false
+	})
+	s.reload = s.reload || len(s.queue) < before
+}
+
+// pick chooses among the heads of the chats the one with the best lane that is
+// ready; if none is, it says how long until the next one.
+func (s *sender) pick(now time.Time) (*queued, time.Duration) {
+	heads := map[string]*queued{}
+	for _, q := range s.queue {
+		if h := heads[q.Contact]; h == nil || before(q, h) {
+			heads[q.Contact] = q
+		}
+	}
+	var best *queued
+	var wait time.Duration
+	for _, h := range heads {
+		ready := h.ready
+		if h.Status == domain.StatusSending && s.caughtUp.After(ready) {
+			ready = s.caughtUp
+		}
+		if d := ready.Sub(now); d > 0 {
+			if wait == 0 || d < wait {
+				wait = d
+			}
+			continue
+		}
+		if best == nil || before(h, best) {
+			best = h
+		}
+	}
+	if best != nil && !best.paced {
+		best.paced = true
+		if d := s.pace.delay(best.Outbound, now); d > 0 {
+			best.ready = now.Add(d)
+			s.pace.typing(s.phone, best.ChatJID)
+			return s.pick(now)
+		}
+	}
+	return best, wait
+}
+
+func before(a, b *queued) bool {
+	if a.Lane != b.Lane {
+		return a.Lane < b.Lane
+	}
+	return cmp.Compare(a.ID.String(), b.ID.String()) < 0
+}
+
+// load reads unsent rows. Outcomes that are still on their way to the database
+// go first, or sent rows would look unsent.
+func (s *sender) load() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.fin.flush(ctx); err != nil {
+		return err
+	}
+	due, next, err := s.svc.Outbox.Due(ctx, s.tenure.TenantID, maxQueued, nil)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range due {
+		s.push(r)
+	}
+	if len(due) == maxQueued {
+		s.reload = true
+	}
+	if !next.IsZero() {
+		s.startAfterReload(time.Until(next))
+	}
+	return nil
+}
+
+func (s *sender) retryLoad(err error) {
+	s.svc.Logger.Warn("outbox is not readable", "tenant", s.tenure.TenantID, "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running, s.reload = false, true
+	s.startAfter(jittered(time.Second))
+}
+
+func (s *sender) startAfter(d time.Duration) {
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+	s.timer = time.AfterFunc(max(d, time.Millisecond), func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.start()
+	})
+}
+
+func (s *sender) startAfterReload(d time.Duration) {
+	time.AfterFunc(max(d, 10*time.Millisecond), s.wake)
+}
+
+// send makes one attempt and hands its outcome to the finisher.
+func (s *sender) send(row *queued, phone Phone) {
+	now := time.Now()
+	out := domain.Outcome{Tenure: s.tenure, ID: row.ID, Attempts: row.Attempts + 1}
+	if row.ExpiresAt != nil && now.After(*row.ExpiresAt) {
+		out.Status, out.Error = domain.StatusExpired, "It could not be sent in time."
+		s.finish(row, out)
+		return
+	}
+	s.svc.at("O1")
+	ctx, cancel := context.WithTimeout(context.Background(), domain.SendDeadline)
+	defer cancel()
+	serverAt, err := phone.Send(ctx, row.Outbound)
+	if err == nil {
+		s.svc.at("O5")
+		out.Status, out.ServerAt = domain.StatusSent, serverAt
+		s.svc.Metrics.sent(row.Outbound, time.Since(row.CreatedAt))
+		s.finish(row, out)
+		return
+	}
+	s.failed(row, out, sendErrorOf(err))
+}
+
+func (s *sender) failed(row *queued, out domain.Outcome, err *SendError) {
+	s.svc.Logger.Info("message not sent", "tenant", s.tenure.TenantID, "message", row.ID, "attempt", out.Attempts, "error", err)
+	switch err.Kind {
+	case SendPaused:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		row.Status, row.paced = domain.StatusSending, false
+		s.phone = nil // until connected again
+		if sendFenced(err) {
+			go s.lost(err)
+		}
+	case SendRefused:
+		out.Status, out.Error = domain.StatusFailed, err.Reason
+		s.finish(row, out)
+		s.svc.Metrics.dead()
+	default:
+		s.retry(row, out, err)
+	}
+}
+
+// retry puts the row back with its backoff; the chat waits behind it.
+func (s *sender) retry(row *queued, out domain.Outcome, err *SendError) {
+	delay, ok := domain.RetryDelay(out.Attempts)
+	if !ok {
+		out.Status, out.Error = domain.StatusFailed, err.Reason
+		s.finish(row, out)
+		s.svc.Metrics.dead()
+		return
+	}
+	out.Status, out.Error = domain.StatusQueued, err.Reason
+	out.RunAt = domain.Now().Add(jittered(delay))
+	s.fin.outcome(out)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	row.Attempts, row.ready = out.Attempts, out.RunAt
+}
+
+// finish stores a final outcome and forgets the row.
+func (s *sender) finish(row *queued, out domain.Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = slices.DeleteFunc(s.queue, func(q *queued) bool { return q == row })
+	delete(s.known, row.ID)
+	s.fin.outcome(out)
+}
+
+// sendFenced reports whether a send failed because the lease is gone.
+func sendFenced(err error) bool { return errors.Is(err, domain.ErrFenced) }
