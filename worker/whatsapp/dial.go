@@ -1,0 +1,115 @@
+// Package whatsapp is the adapter between the worker and whatsmeow, and the
+// only place that imports it: dialling, linking, the store decorator, and the
+// mapping of events and messages.
+package whatsapp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"go.mau.fi/whatsmeow"
+)
+
+// Redirect points every WhatsApp connection at another server, such as the
+// simulator. The zero value is the real WhatsApp.
+type Redirect struct {
+	Addr    string // host:port that takes the place of every WhatsApp host
+	CAFile  string // PEM file with the CA of that server's certificate
+	RootKey string // 64 hex digits: the key that signs its Noise certificate
+}
+
+// Active reports whether connections go elsewhere than to WhatsApp.
+func (r Redirect) Active() bool { return r.Addr != "" }
+
+const (
+	dialTimeout     = 10 * time.Second
+	responseTimeout = 15 * time.Second
+)
+
+// network dials WhatsApp, or the server that takes its place.
+type network struct {
+	addr string
+	tls  *tls.Config
+}
+
+// newNetwork prepares dialling. With a redirect it also sets the process-wide
+// root key of whatsmeow, so one process serves one WhatsApp.
+func newNetwork(r Redirect) (*network, error) {
+	if !r.Active() {
+		return &network{}, nil
+	}
+	pem, err := os.ReadFile(r.CAFile)
+	if err != nil {
+		return nil, fmt.Errorf("read FLOWHQ_WHATSAPP_CA: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, errors.New("FLOWHQ_WHATSAPP_CA holds no certificate in PEM form")
+	}
+	key, err := hex.DecodeString(r.RootKey)
+	if err != nil || len(key) != len(whatsmeow.WACertPubKey) {
+		return nil, errors.New("FLOWHQ_WHATSAPP_ROOT_KEY must be 64 hex digits")
+	}
+	copy(whatsmeow.WACertPubKey[:], key)
+	return &network{addr: r.Addr, tls: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}, nil
+}
+
+// client returns an HTTP client whose connections are guarded: once ctx ends
+// they refuse every byte, whatever code still holds them.
+func (n *network) client(ctx context.Context, crash func(string)) *http.Client {
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
+	transport := &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(dialCtx context.Context, network, addr string) (net.Conn, error) {
+			if ctx.Err() != nil {
+				return nil, context.Cause(ctx)
+			}
+			if n.addr != "" {
+				addr = n.addr
+			}
+			conn, err := dialer.DialContext(dialCtx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &guardedConn{Conn: conn, ctx: ctx, crash: crash}, nil
+		},
+		TLSClientConfig:       n.tls,
+		TLSHandshakeTimeout:   dialTimeout,
+		ResponseHeaderTimeout: responseTimeout,
+		ForceAttemptHTTP2:     false,
+		MaxIdleConns:          2,
+		IdleConnTimeout:       30 * time.Second,
+	}
+	if n.addr != "" {
+		transport.Proxy = nil
+	}
+	return &http.Client{Transport: transport}
+}
+
+// guardedConn is a connection of one tenure: it is dead as soon as the tenure
+// is, even if the code above it has not noticed.
+type guardedConn struct {
+	net.Conn
+	ctx   context.Context
+	crash func(string)
+}
+
+func (c *guardedConn) Write(b []byte) (int, error) {
+	if c.ctx.Err() != nil {
+		_ = c.Close()
+		return 0, context.Cause(c.ctx)
+	}
+	n, err := c.Conn.Write(b)
+	if c.crash != nil {
+		c.crash("O4")
+	}
+	return n, err
+}
