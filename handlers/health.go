@@ -1,0 +1,90 @@
+package handlers
+
+import (
+	"context"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"flowhq/domain"
+)
+
+// ready says whether this replica can serve: the database answers.
+func (s *Server) ready(c *gin.Context) error {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), 2*time.Second)
+	defer cancel()
+	if err := s.Health.Ping(ctx); err != nil {
+		return &domain.Error{Kind: domain.KindUnavailable, Message: "The database does not answer.", Err: err}
+	}
+	c.String(http.StatusOK, "ready\n")
+	return nil
+}
+
+// metrics serves Prometheus to this machine, or to whoever has the token.
+func (s *Server) metrics() gin.HandlerFunc {
+	s.Registry.MustRegister(&gauges{s})
+	serve := promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{})
+	return s.do(func(c *gin.Context) error {
+		token, _ := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+		allowed := s.MetricsToken != "" && subtle.ConstantTimeCompare([]byte(token), []byte(s.MetricsToken)) == 1
+		if !allowed && !(s.MetricsToken == "" && local(c.Request)) {
+			return domain.Errorf(domain.KindUnauthorized, "Metrics are for this machine, or for the token in FLOWHQ_METRICS_TOKEN.")
+		}
+		serve.ServeHTTP(c.Writer, c.Request)
+		return nil
+	})
+}
+
+// local reports whether a request comes from this machine without a proxy.
+func local(r *http.Request) bool {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	return err == nil && net.ParseIP(host).IsLoopback() && r.Header.Get("X-Forwarded-For") == ""
+}
+
+// gauges counts the database when Prometheus asks.
+type gauges struct{ s *Server }
+
+var (
+	tenantsDesc    = prometheus.NewDesc("flowhq_tenants", "Tenants by status.", []string{"status"}, nil)
+	outboxDesc     = prometheus.NewDesc("flowhq_outbox_depth", "Messages waiting to be sent.", nil, nil)
+	outboxAgeDesc  = prometheus.NewDesc("flowhq_outbox_age_seconds", "Age of the oldest message that could be sent now.", nil, nil)
+	quarantineDesc = prometheus.NewDesc("flowhq_quarantine_depth", "Messages in quarantine.", nil, nil)
+	replicasDesc   = prometheus.NewDesc("flowhq_replicas", "Replicas alive.", nil, nil)
+	heldDesc       = prometheus.NewDesc("flowhq_leases_held", "Tenants served by this replica.", nil, nil)
+	connectedDesc  = prometheus.NewDesc("flowhq_connected", "Tenants of this replica that are connected to WhatsApp.", nil, nil)
+)
+
+func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{tenantsDesc, outboxDesc, outboxAgeDesc, quarantineDesc, replicasDesc, heldDesc, connectedDesc} {
+		ch <- d
+	}
+}
+
+func (g *gauges) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	held, connected := g.s.Held()
+	gauge(heldDesc, float64(held))
+	gauge(connectedDesc, float64(connected))
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	counts, err := g.s.Health.Gauges(ctx)
+	if err != nil {
+		g.s.Logger.Warn("gauges are not readable", "error", err)
+		return
+	}
+	for _, status := range []domain.TenantStatus{domain.TenantNew, domain.TenantQRPending, domain.TenantActive, domain.TenantPaused, domain.TenantError} {
+		gauge(tenantsDesc, float64(counts.TenantsByStatus[status]), string(status))
+	}
+	gauge(outboxDesc, float64(counts.OutboxOpen))
+	gauge(outboxAgeDesc, counts.OutboxOldest.Seconds())
+	gauge(quarantineDesc, float64(counts.Quarantined))
+	gauge(replicasDesc, float64(counts.Replicas))
+}

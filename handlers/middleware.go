@@ -1,0 +1,102 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+
+	"flowhq/domain"
+)
+
+const (
+	maxBody        = 1 << 20
+	requestTimeout = 30 * time.Second
+)
+
+// recovered turns a panic into the error form; the stack goes to the log only.
+func (s *Server) recovered(c *gin.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.Logger.Error("handler panicked", "route", c.FullPath(), "panic", p, "stack", string(debug.Stack()))
+			s.answerError(c, fmt.Errorf("panic: %v", p))
+		}
+	}()
+	c.Next()
+}
+
+// headers are on every answer.
+func headers(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	c.Next()
+}
+
+func limitBody(c *gin.Context) {
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
+	c.Next()
+}
+
+func limitTime(c *gin.Context) {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), requestTimeout)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
+	c.Next()
+}
+
+const scopeKey = "scope"
+
+// identify finds out who calls by the bearer key.
+func (s *Server) identify(c *gin.Context) error {
+	raw, ok := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+	if raw = strings.TrimSpace(raw); !ok || raw == "" {
+		return domain.Errorf(domain.KindUnauthorized, "Send an API key: Authorization: Bearer <key>.")
+	}
+	hash := sha256.Sum256([]byte(raw))
+	key, err := s.Keys.KeyByHash(c.Request.Context(), hash[:])
+	if err != nil {
+		return err
+	}
+	if err := s.Keys.TouchKey(c.Request.Context(), key.ID, domain.Now()); err != nil {
+		s.Logger.Warn("use of an API key is not noted", "key", key.ID, "error", err)
+	}
+	scope := domain.Scope{Admin: key.TenantID == nil}
+	if key.TenantID != nil {
+		scope.TenantID = *key.TenantID
+	}
+	c.Set(scopeKey, scope)
+	return nil
+}
+
+func scopeOf(c *gin.Context) domain.Scope {
+	scope, _ := c.MustGet(scopeKey).(domain.Scope)
+	return scope
+}
+
+const tenantKey = "tenant"
+
+// authorize checks that the caller may see the tenant of the path. A foreign
+// tenant does not exist for the caller.
+func (s *Server) authorize(c *gin.Context) error {
+	id, err := uuid.Parse(c.Param("id"))
+	if err != nil || !scopeOf(c).Allows(id) {
+		return domain.NotFound("tenant")
+	}
+	c.Set(tenantKey, id)
+	return nil
+}
+
+func tenantOf(c *gin.Context) uuid.UUID {
+	id, _ := c.MustGet(tenantKey).(uuid.UUID)
+	return id
+}
