@@ -1,0 +1,26 @@
+.DEFAULT_GOAL := help
+.PHONY: help test check demo build bench chaos
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+test: ## everything that must be green: format, analysis, tests on both databases
+	scripts/test.sh
+
+check: ## format and static analysis only
+	scripts/check.sh
+
+demo: ## the product with a simulated WhatsApp, on this machine
+	go run . demo
+
+build: ## a static binary in bin/
+	CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o bin/flowhq .
+
+bench: ## measure product and reference in one run, results in bench/results
+	scripts/setup.sh
+	scripts/with-postgres.sh go run ./bench $(BENCH)
+
+chaos: ## the crash tests in full; hours
+	scripts/setup.sh
+	go build -o bin/flowhq .
+	FLOWHQ_BINARY=$(CURDIR)/bin/flowhq FLOWHQ_CHAOS=full scripts/with-postgres.sh go test -timeout 6h -run 'Crash|Flood' -v ./e2e

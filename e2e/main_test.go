@@ -1,0 +1,37 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(buildDir())
+	os.Exit(code)
+}
+
+var buildDir = sync.OnceValue(func() string {
+	dir, err := os.MkdirTemp("", "flowhq-e2e-")
+	if err != nil {
+		panic(err)
+	}
+	return dir
+})
+
+// binary is the program under test, built once for the run.
+var binary = sync.OnceValues(func() (string, error) {
+	if given := os.Getenv("FLOWHQ_BINARY"); given != "" {
+		return filepath.Abs(given)
+	}
+	file := filepath.Join(buildDir(), "flowhq")
+	build := exec.Command("go", "build", "-p", "2", "-o", file, "flowhq")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return file, nil
+})

@@ -1,0 +1,137 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// oneLine fails unless the program ended with one sentence for its operator.
+func oneLine(t *testing.T, settings map[string]string, want ...string) {
+	t.Helper()
+	started := time.Now()
+	stdout, stderr, code, err := run(settings, "serve")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code != 1 || stdout != "" {
+		t.Errorf("the program ended with code %d and wrote %q on stdout, want code 1 and nothing", code, stdout)
+	}
+	var plain []string
+	for line := range strings.Lines(stderr) {
+		if !strings.HasPrefix(line, "time=") {
+			plain = append(plain, strings.TrimSpace(line))
+		}
+	}
+	if len(plain) != 1 || !strings.HasPrefix(plain[0], "flowhq: ") {
+		t.Errorf("beside log lines it wrote %q, want one line that begins with flowhq:", plain)
+	}
+	for _, w := range want {
+		if !strings.Contains(strings.Join(plain, " "), w) {
+			t.Errorf("the complaint is %q, want it to speak of %q", plain, w)
+		}
+	}
+	if strings.Contains(stderr, "goroutine ") || strings.Contains(stderr, "geheim") {
+		t.Errorf("it shows a stack trace or a password:\n%s", stderr)
+	}
+	if took := time.Since(started); took > 40*time.Second {
+		t.Errorf("it took %s to say so", took)
+	}
+}
+
+func TestStart_SaysInOneLineWhyTheDatabaseCannotBeUsed(t *testing.T) {
+	w := newIdleWorld(t, sqliteDatabase(t))
+	settings := func(url string) map[string]string {
+		s := map[string]string{}
+		for k, v := range w.settings {
+			s[k] = v
+		}
+		s["DATABASE_URL"] = url
+		return s
+	}
+	t.Run("Postgres is down", func(t *testing.T) {
+		oneLine(t, settings("postgres://flowhq:geheim@127.0.0.1:1/flowhq?sslmode=disable"), "database")
+	})
+	t.Run("the file is no database", func(t *testing.T) {
+		file := filepath.Join(t.TempDir(), "letter.txt")
+		if err := os.WriteFile(file, []byte(strings.Repeat("Dear Asha, this is not a database. ", 100)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		oneLine(t, settings("file:"+file), "letter.txt")
+	})
+	t.Run("the path is a folder", func(t *testing.T) {
+		oneLine(t, settings("file:"+t.TempDir()), "database")
+	})
+	t.Run("no such kind of database", func(t *testing.T) {
+		_, stderr, code, err := run(settings("mysql://x"), "serve")
+		if err != nil || code != 1 || !strings.Contains(stderr, "DATABASE_URL") {
+			t.Errorf("it ended with code %d (%v) and wrote %q, want code 1 and a word about DATABASE_URL", code, err, stderr)
+		}
+	})
+}
+
+func TestDatabaseOutage_NothingIsLostAndAllGoesOn(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		lease  string
+		length func(*world) bool // reports that the outage has lasted long enough
+	}{
+		{"short: the connections to WhatsApp stay in use or come back", "15s", nil},
+		{"long: the leases run out", "3s", func(w *world) bool { return w.log.contains("all connections are closed") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			db, cable := behindProxy(t, postgresDatabase(t))
+			w := newWorld(t, db, setting{"FLOWHQ_LEASE_TTL", tt.lease})
+			shop, other := w.opened(t, salon), w.opened(t, salon)
+			asha, juma := w.customer(t, "Asha"), w.customer(t, "Juma")
+			asha.asks(t, shop, "hello")
+			juma.asks(t, other, "hello")
+
+			cable.set(true)
+			eventually(t, "/readyz answers 503", patience, func() (bool, string) {
+				status, body := w.get("/readyz")
+				return status == http.StatusServiceUnavailable, fmt.Sprint(status, body)
+			})
+			if status, _ := w.get("/healthz"); status != http.StatusOK {
+				t.Errorf("/healthz answers %d while the database is away, want 200", status)
+			}
+			w.refused(t, http.MethodGet, shop.path(""), w.key, nil, http.StatusServiceUnavailable, "unavailable")
+			w.refused(t, http.MethodPost, shop.path("/messages"), w.key, input{"to": asha.Number(), "text": "x"}, http.StatusServiceUnavailable, "unavailable")
+			for range 3 {
+				asha.writes(t, shop, "menu")
+				juma.writes(t, other, "menu")
+			}
+			if tt.length != nil {
+				eventually(t, "the outage is long enough", patience, func() (bool, string) { return tt.length(w), "" })
+			}
+			cable.set(false)
+
+			eventually(t, "/readyz answers 200", patience, func() (bool, string) {
+				status, body := w.get("/readyz")
+				return status == http.StatusOK, fmt.Sprint(status, body)
+			})
+			for range 3 {
+				asha.reads(t, shop)
+				juma.reads(t, other)
+			}
+			shop.becomesConnected(t)
+			asha.asks(t, shop, "menu")
+			juma.asks(t, other, "menu")
+			if a, j := asha.shown(shop), juma.shown(other); a != 5 || j != 5 {
+				t.Errorf("the customers see %d and %d answers to 5 messages each", a, j)
+			}
+			if n := w.wa.Ledger().RetriesFromBot; n != 0 {
+				t.Errorf("the outage made the bot ask for %d messages again; each is a risk of loss", n)
+			}
+			select {
+			case <-w.child.exited:
+				t.Error("the program ended because of the outage")
+			default:
+			}
+		})
+	}
+}

@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"flowhq/simulator"
+)
+
+// storm is a load of many chats and everything that is seen of it. Each text
+// is one to which exactly one answer is due.
+type storm struct {
+	w       *world
+	shops   []*shop
+	chats   []*chat
+	answers atomic.Int64  // shown so far, in all chats
+	tokens  chan struct{} // each allows one message
+	writers sync.WaitGroup
+	failed  atomic.Pointer[error]
+	started time.Time
+}
+
+// chat is one customer with one shop.
+type chat struct {
+	shop *shop
+	who  *simulator.Phone
+
+	mu      sync.Mutex
+	written []string // ids of messages in the order in which they were sent
+	shown   []string // ids of answers in the order in which the phone showed them
+	news    chan struct{}
+}
+
+// newStorm opens shops, a few at a time, with customers for each.
+func newStorm(t *testing.T, w *world, shops, customers int) *storm {
+	t.Helper()
+	s := &storm{w: w, shops: make([]*shop, shops), started: time.Now()}
+	errs, turn := make(chan error, shops), make(chan struct{}, 4)
+	for i := range s.shops {
+		go func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			shop, err := w.open(salon)
+			s.shops[i] = shop
+			errs <- err
+		}()
+	}
+	for range s.shops {
+		if err := <-errs; err != nil {
+			t.Fatalf("open the shops: %v", err)
+		}
+	}
+	for _, shop := range s.shops {
+		for range customers {
+			s.chats = append(s.chats, s.newChat(t, shop))
+		}
+	}
+	return s
+}
+
+func (s *storm) newChat(t *testing.T, shop *shop) *chat {
+	t.Helper()
+	p, err := s.w.phone("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &chat{shop: shop, who: p, news: make(chan struct{}, 1)}
+	p.Subscribe(func(m simulator.Message) {
+		if m.From != shop.owner.Number() {
+			return
+		}
+		c.mu.Lock()
+		c.shown = append(c.shown, m.ID)
+		c.mu.Unlock()
+		s.answers.Add(1)
+		select {
+		case c.news <- struct{}{}:
+		default:
+		}
+	})
+	return c
+}
+
+// behind is how many messages of the chat have no answer yet.
+func (c *chat) behind() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.written) - len(c.shown)
+}
+
+// begin lets the customers write as tokens are given out. Each has at most a
+// few unanswered messages, as many as a seeded draw says, up to window.
+func (s *storm) begin(seed uint64, messages, window int) {
+	s.tokens = make(chan struct{}, messages)
+	for i, c := range s.chats {
+		rng := rand.New(rand.NewPCG(seed, uint64(i)))
+		s.writers.Go(func() { s.write(c, rng, window) })
+	}
+}
+
+// stalled is how long a customer waits for answers before he writes on.
+const stalled = 20 * time.Second
+
+func (s *storm) write(c *chat, rng *rand.Rand, window int) {
+	for range s.tokens {
+		patience := time.NewTimer(stalled)
+		for limit := 1 + rng.IntN(window); c.behind() >= limit; {
+			select {
+			case <-c.news:
+				continue
+			case <-patience.C:
+			}
+			break
+		}
+		patience.Stop()
+		ctx, cancel := context.WithTimeout(context.Background(), stalled)
+		id := fmt.Sprintf("AC%s-%05d", c.who.Number()[1:], len(c.written))
+		// The id is noted first: an answer may be faster than the return of the call.
+		c.mu.Lock()
+		c.written = append(c.written, id)
+		c.mu.Unlock()
+		_, err := c.who.SendText(ctx, c.shop.owner, "menu", simulator.WithID(id))
+		cancel()
+		if err != nil {
+			err = fmt.Errorf("message %s could not be sent: %w", id, err)
+			s.failed.Store(&err)
+		}
+	}
+}
+
+// allow gives out tokens.
+func (s *storm) allow(n int) {
+	for range n {
+		s.tokens <- struct{}{}
+	}
+}
+
+// settle waits until every message has an answer on a phone, or nothing has
+// moved for a long time.
+func (s *storm) settle(t *testing.T) {
+	t.Helper()
+	close(s.tokens)
+	s.writers.Wait()
+	if err := s.failed.Load(); err != nil {
+		t.Fatal(*err)
+	}
+	const quiet = 45 * time.Second // longer than any wait of the program for one message
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	last, moved := s.answers.Load(), time.Now()
+	for range ticker.C {
+		missing := 0
+		for _, c := range s.chats {
+			missing += max(c.behind(), 0)
+		}
+		if missing == 0 {
+			return
+		}
+		if now := s.answers.Load(); now != last {
+			last, moved = now, time.Now()
+		}
+		if time.Since(moved) > quiet {
+			t.Errorf("%d messages have no answer on a phone and nothing has moved for %s", missing, quiet)
+			return
+		}
+	}
+}
+
+// messages counts what was written.
+func (s *storm) messages() int {
+	n := 0
+	for _, c := range s.chats {
+		c.mu.Lock()
+		n += len(c.written)
+		c.mu.Unlock()
+	}
+	return n
+}
