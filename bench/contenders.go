@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,9 @@ import (
 // contender is product or reference: a process over a database of its own.
 type contender interface {
 	name() string
-	// link starts the process and links every shop's phone, from nothing to connected.
+	// boot starts the process on its empty, migrated database.
+	boot(ctx context.Context) error
+	// link links every shop's phone, from nothing to connected.
 	link(ctx context.Context) error
 	// run starts the process with what it has stored and returns how long
 	// until everything was connected.
@@ -29,7 +32,11 @@ type contender interface {
 	all() []shop
 }
 
-const linkTimeout = 10 * time.Minute
+const (
+	bootTimeout = time.Minute
+	linkTimeout = 10 * time.Minute
+	parallel    = 32 // numbers linked, or devices connected by the reference, at the same time
+)
 
 // bare is the echo bot of plain whatsmeow.
 type bare struct {
@@ -50,21 +57,32 @@ func (b *bare) name() string {
 func (b *bare) all() []shop { return b.shops }
 
 func (b *bare) args() []string {
-	args := []string{"-db", b.db}
+	args := []string{"-db", b.db, "-parallel", strconv.Itoa(parallel)}
 	if b.safe {
 		args = append(args, "-safe")
 	}
 	return args
 }
 
-func (b *bare) link(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
+func (b *bare) boot(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
 	p, err := b.lab.start("bare", b.env(), append(b.args(), "-link", strconv.Itoa(len(b.shops)))...)
 	if err != nil {
 		return err
 	}
 	b.process = p
+	_, err = p.await(ctx, "ready 0 ")
+	return err
+}
+
+func (b *bare) link(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
+	defer cancel()
+	p := b.process
+	if _, err := io.WriteString(p.stdin, "\n"); err != nil {
+		return err
+	}
 	scanned, linked := map[int]bool{}, 0
 	for linked < len(b.shops) {
 		select {
@@ -144,8 +162,8 @@ func (p *product) serve(ctx context.Context) error {
 	return nil
 }
 
-func (p *product) link(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
+func (p *product) boot(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, bootTimeout)
 	defer cancel()
 	add := exec.Command(filepath.Join(p.dir, "flowhq"), "apikey", "add", "--label", "bench")
 	add.Env = p.environment()
@@ -154,11 +172,14 @@ func (p *product) link(ctx context.Context) error {
 		return fmt.Errorf("add an API key: %w", err)
 	}
 	p.key = strings.TrimSpace(string(key))
-	if err := p.serve(ctx); err != nil {
-		return err
-	}
+	return p.serve(ctx)
+}
+
+func (p *product) link(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
+	defer cancel()
 	p.ids = make([]string, len(p.shops))
-	return each(len(p.shops), 16, func(i int) error { return p.linkOne(ctx, i) })
+	return each(len(p.shops), parallel, func(i int) error { return p.linkOne(ctx, i) })
 }
 
 func (p *product) linkOne(ctx context.Context, i int) error {
@@ -187,7 +208,7 @@ func (p *product) linkOne(ctx context.Context, i int) error {
 			scanned = true
 		}
 		select {
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
 			return fmt.Errorf("tenant %d not linked in time: %+v", i, session)
 		}

@@ -107,6 +107,7 @@ func (l *lab) shops(n int) ([]shop, error) {
 // process is a running contender whose output is read line by line.
 type process struct {
 	cmd   *exec.Cmd
+	stdin io.WriteCloser
 	lines chan string
 	tail  tail
 	ended chan struct{}
@@ -115,6 +116,10 @@ type process struct {
 func (l *lab) start(binary string, env []string, args ...string) (*process, error) {
 	p := &process{cmd: exec.Command(filepath.Join(l.dir, binary), args...), lines: make(chan string, 10_000), ended: make(chan struct{})}
 	p.cmd.Env = env
+	var err error
+	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

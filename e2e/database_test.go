@@ -94,9 +94,6 @@ func (d database) open(t *testing.T) *sql.DB {
 // rows reads a table, every value as text. Placeholders are $1, $2, …
 func (w *world) rows(t *testing.T, query string, args ...any) [][]string {
 	t.Helper()
-	if w.tables == nil {
-		w.tables = w.db.open(t)
-	}
 	if w.db.kind == "sqlite" {
 		query = strings.ReplaceAll(query, "$", "?")
 	}

@@ -46,7 +46,7 @@ func newIdleWorld(t *testing.T, db database, more ...setting) *world {
 		t.Fatalf("start the simulator: %v", err)
 	}
 	t.Cleanup(func() { _ = wa.Close() })
-	w := &world{wa: wa, db: db, log: newTail(t)}
+	w := &world{wa: wa, db: db, log: newTail(t), tables: db.open(t)}
 	if w.settings, err = wa.Settings(t.TempDir()); err != nil {
 		t.Fatalf("settings of the simulator: %v", err)
 	}

@@ -10,7 +10,7 @@ import (
 
 func TestSecondServer_OnTheSameFileRefuses(t *testing.T) {
 	w := newWorld(t, sqliteDatabase(t))
-	oneLine(t, w.settings, "another")
+	oneLine(t, w.settings, "in use by process", "stop that process first")
 	if status, body := w.get("/readyz"); status != http.StatusOK {
 		t.Errorf("the first server answers %d %s after the attempt, want 200", status, body)
 	}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // oneLine fails unless the program ended with one sentence for its operator.
@@ -76,12 +78,13 @@ func TestStart_SaysInOneLineWhyTheDatabaseCannotBeUsed(t *testing.T) {
 
 func TestDatabaseOutage_NothingIsLostAndAllGoesOn(t *testing.T) {
 	for _, tt := range []struct {
-		name   string
-		lease  string
-		length func(*world) bool // reports that the outage has lasted long enough
+		name  string
+		lease string
+		until string // a line of the log that tells that the outage has lasted long enough
 	}{
-		{"short: the connections to WhatsApp stay in use or come back", "15s", nil},
-		{"long: the leases run out", "3s", func(w *world) bool { return w.log.contains("all connections are closed") }},
+		{"a moment: calls of the store are repeated", "15s", ""},
+		{"seconds: the connections to WhatsApp are given up", "15s", "reason=database"},
+		{"long: the leases run out", "3s", "all connections are closed"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			db, cable := behindProxy(t, postgresDatabase(t))
@@ -105,9 +108,7 @@ func TestDatabaseOutage_NothingIsLostAndAllGoesOn(t *testing.T) {
 				asha.writes(t, shop, "menu")
 				juma.writes(t, other, "menu")
 			}
-			if tt.length != nil {
-				eventually(t, "the outage is long enough", patience, func() (bool, string) { return tt.length(w), "" })
-			}
+			eventually(t, "the log says "+tt.until, patience, func() (bool, string) { return w.log.contains(tt.until), "" })
 			cable.set(false)
 
 			eventually(t, "/readyz answers 200", patience, func() (bool, string) {
@@ -133,5 +134,37 @@ func TestDatabaseOutage_NothingIsLostAndAllGoesOn(t *testing.T) {
 			default:
 			}
 		})
+	}
+}
+
+func TestDatabaseOutage_WhileTheBotOnlyWrites(t *testing.T) {
+	db, cable := behindProxy(t, postgresDatabase(t))
+	w := newWorld(t, db)
+	shop, asha := w.opened(t, salon), w.customer(t, "Asha")
+	shop.does(t, http.MethodPost, "/worker/stop", nil)
+	shop.unserved(t)
+	const messages = 20
+	var want []string
+	for i := range messages {
+		want = append(want, fmt.Sprintf("news %d", i))
+		shop.sends(t, asha.Number(), want[i])
+	}
+	// All wait already, so the bot has them at hand while it sends one after the other.
+	w.wa.Faults().DelayAcks(shop.owner.Number(), 100*time.Millisecond)
+	shop.does(t, http.MethodPost, "/worker/start", nil)
+	asha.reads(t, shop)
+	cable.set(true)
+	eventually(t, "a message could not be sent", patience, func() (bool, string) { return w.log.contains("message not sent"), "" })
+	cable.set(false)
+	w.wa.Faults().DelayAcks(shop.owner.Number(), 0)
+	for range messages - 1 {
+		asha.reads(t, shop)
+	}
+	if diff := cmp.Diff(want, texts(asha.Phone, shop)); diff != "" {
+		t.Errorf("the customer sees (-want +got):\n%s", diff)
+	}
+	asha.asks(t, shop, "hello")
+	if n := w.wa.Ledger().CounterReuse; n != 0 {
+		t.Errorf("%d message keys were used twice", n)
 	}
 }

@@ -55,7 +55,11 @@ func (s *storm) judge(t *testing.T, name string) verdict {
 		logged[row[0]]++
 	}
 	for _, c := range s.chats {
-		v.add(t, c, question, logged)
+		c.mu.Lock()
+		for _, line := range v.judgeChat(c.who.Number(), c.written, c.shown, question, logged) {
+			t.Log(line)
+		}
+		c.mu.Unlock()
 	}
 	l := s.w.wa.Ledger()
 	v.CounterReuse, v.HiddenRepeats, v.DecryptErrors = int(l.CounterReuse), int(l.Repeats), int(l.DecryptErrors)
@@ -64,43 +68,41 @@ func (s *storm) judge(t *testing.T, name string) verdict {
 	return v
 }
 
-// add judges one chat.
-func (v *verdict) add(t *testing.T, c *chat, question map[string]string, logged map[string]int) {
-	t.Helper()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	place := make(map[string]int, len(c.written))
-	for i, id := range c.written {
+// judgeChat counts the damage in one chat and tells of each piece.
+func (v *verdict) judgeChat(who string, written, shown []string, question map[string]string, logged map[string]int) (damage []string) {
+	place := make(map[string]int, len(written))
+	for i, id := range written {
 		place[id] = i
 		if logged[id] != 1 {
 			v.NotLogged++
-			t.Logf("message %s is logged %d times", id, logged[id])
+			damage = append(damage, fmt.Sprintf("message %s is logged %d times", id, logged[id]))
 		}
 	}
 	answered, latest := map[int]bool{}, -1
-	for _, id := range c.shown {
+	for _, id := range shown {
 		i, known := place[question[id]]
 		switch {
 		case !known:
 			v.Unexplained++
-			t.Logf("%s shows %s, which answers none of its messages", c.who.Number(), id)
+			damage = append(damage, fmt.Sprintf("%s shows %s, which answers none of its messages", who, id))
 			continue
 		case answered[i]:
 			v.Twice++
-			t.Logf("%s shows a second answer to %s: %s", c.who.Number(), c.written[i], id)
+			damage = append(damage, fmt.Sprintf("%s shows another answer to %s: %s", who, written[i], id))
 		case i < latest:
 			v.OutOfOrder++
-			t.Logf("%s shows the answer to %s after that to %s", c.who.Number(), c.written[i], c.written[latest])
+			damage = append(damage, fmt.Sprintf("%s shows the answer to %s after that to %s", who, written[i], written[latest]))
 		}
 		answered[i] = true
 		latest = max(latest, i)
 	}
-	for i, id := range c.written {
+	for i, id := range written {
 		if !answered[i] {
 			v.Lost++
-			t.Logf("message %s of %s has no answer", id, c.who.Number())
+			damage = append(damage, fmt.Sprintf("message %s of %s has no answer", id, who))
 		}
 	}
+	return damage
 }
 
 // report prints the verdict in one line, keeps it after a full run, and fails
@@ -144,6 +146,34 @@ func keep(file string, v verdict) error {
 		return err
 	}
 	return os.WriteFile(file, append(raw, '\n'), 0o644)
+}
+
+func TestVerdict_SeesEveryKindOfDamage(t *testing.T) {
+	written := []string{"q1", "q2", "q3"}
+	question := map[string]string{"a1": "q1", "a2": "q2", "a3": "q3", "b2": "q2"}
+	once := map[string]int{"q1": 1, "q2": 1, "q3": 1}
+	for _, tt := range []struct {
+		name   string
+		shown  []string
+		logged map[string]int
+		want   verdict
+	}{
+		{"all well", []string{"a1", "a2", "a3"}, once, verdict{}},
+		{"an answer is missing", []string{"a1", "a3"}, once, verdict{Lost: 1}},
+		{"one answer is shown twice", []string{"a1", "a2", "a2", "a3"}, once, verdict{Twice: 1}},
+		{"two answers to one message", []string{"a1", "a2", "b2", "a3"}, once, verdict{Twice: 1}},
+		{"the wrong order", []string{"a2", "a1", "a3"}, once, verdict{OutOfOrder: 1}},
+		{"an answer from nowhere", []string{"a1", "a2", "a3", "x"}, once, verdict{Unexplained: 1}},
+		{"a message is not in the log", []string{"a1", "a2", "a3"}, map[string]int{"q1": 1, "q2": 1}, verdict{NotLogged: 1}},
+		{"a message is in the log twice", []string{"a1", "a2", "a3"}, map[string]int{"q1": 2, "q2": 1, "q3": 1}, verdict{NotLogged: 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var got verdict
+			if damage := got.judgeChat("somebody", written, tt.shown, question, tt.logged); got != tt.want {
+				t.Errorf("the verdict is %+v because of %q, want %+v", got, damage, tt.want)
+			}
+		})
+	}
 }
 
 // full reports whether the big form of the tests is wanted.

@@ -26,15 +26,19 @@ func (s *Server) ready(c *gin.Context) error {
 	return nil
 }
 
-// metrics serves Prometheus to this machine, or to whoever has the token.
+// metrics serves Prometheus.
 func (s *Server) metrics() gin.HandlerFunc {
 	s.Registry.MustRegister(&gauges{s})
-	serve := promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{})
+	return s.private(promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{}))
+}
+
+// private serves the operator only: from this machine, or with the token.
+func (s *Server) private(serve http.Handler) gin.HandlerFunc {
 	return s.do(func(c *gin.Context) error {
 		token, _ := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
 		allowed := s.MetricsToken != "" && subtle.ConstantTimeCompare([]byte(token), []byte(s.MetricsToken)) == 1
 		if !allowed && !(s.MetricsToken == "" && local(c.Request)) {
-			return domain.Errorf(domain.KindUnauthorized, "Metrics are for this machine, or for the token in FLOWHQ_METRICS_TOKEN.")
+			return domain.Errorf(domain.KindUnauthorized, "This is for the same machine only, or for whoever has FLOWHQ_METRICS_TOKEN.")
 		}
 		serve.ServeHTTP(c.Writer, c.Request)
 		return nil

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/http/pprof"
 
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
@@ -44,6 +45,9 @@ func (s *Server) Handler() http.Handler {
 	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	r.GET("/readyz", s.do(s.ready))
 	r.GET("/metrics", s.metrics())
+	r.GET("/debug/pprof/profile", s.private(http.HandlerFunc(pprof.Profile)))
+	r.GET("/debug/pprof/heap", s.private(pprof.Handler("heap")))
+	r.GET("/debug/pprof/goroutine", s.private(pprof.Handler("goroutine")))
 	r.StaticFS("/static", http.FS(s.Static))
 	s.api(r.Group("/api/v1", s.do(s.identify)))
 	if s.Extra != nil {

@@ -58,11 +58,12 @@ func Transient(err error) bool {
 	return isBusy(err) || isDisconnected(err)
 }
 
-// collided reports that Postgres undid a transaction because of another one:
-// nothing of it is stored and it may simply run again.
-func collided(err error) bool {
+// undone reports that nothing of a transaction is stored and that it may run
+// again at once: another one was in the way, or its connection was gone before
+// it could say anything.
+func undone(err error) bool {
 	state := sqlState(err)
-	return state == "40001" || state == "40P01"
+	return state == "40001" || state == "40P01" || pgconn.SafeToRetry(err)
 }
 
 // isUnavailable adds to Transient what only time can tell: deadlines of ours
@@ -77,8 +78,17 @@ func isUnavailable(err error) bool {
 
 func isDisconnected(err error) bool {
 	var connecting *pgconn.ConnectError
+	if errors.As(err, &connecting) {
+		return true
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return false // the caller's patience, not the network's; both look alike
+	}
+	if pgconn.SafeToRetry(err) {
+		return true
+	}
 	var network net.Error
-	return errors.As(err, &connecting) || errors.As(err, &network) ||
+	return errors.As(err, &network) ||
 		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
@@ -121,4 +131,12 @@ func sqliteCode(err error) int {
 		return e.Code()
 	}
 	return 0
+}
+
+// orElse is err, or another error when there is none.
+func orElse(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
 }

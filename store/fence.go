@@ -14,21 +14,35 @@ import (
 // lie between check and write; the check holds a share lock on the lease row
 // until the commit, and a change of owner waits for it.
 //
-// flowhq_fence guards our own transactions and names the exact epoch. The
+// The first statement of our own transactions (fence) names the exact epoch. The
 // triggers guard whatsmeow's tables, which know neither tenant nor epoch: they
-// compare the owner with the id that the connection was opened with. A row of a
-// transaction that flowhq_fence has let pass is not looked up again.
+// compare the owner with the id that the connection was opened with. A device
+// that fence has let pass is noted for the rest of the transaction, and its rows
+// do not call the trigger's function at all.
 //
 // Postgres only. A SQLite file has one serving process, see Lock.
 
-const fenceTenant = `CREATE OR REPLACE FUNCTION flowhq_fence(tenant uuid, replica uuid, term bigint) RETURNS void LANGUAGE plpgsql AS $f$
-DECLARE device text;
+// fence is the first statement of each transaction of the message path: $1 to
+// $3 are the tenure, $4 is the device whose keys are written, empty when none
+// are. On Postgres it raises FQ001 itself, because the rest of the batch is on
+// its way already when the answer comes.
+var fence = statements(
+	`SELECT coalesce((SELECT set_config('flowhq.fenced', coalesce(device_jid, ''), true) FROM leases
+		WHERE tenant_id = $1 AND owner = $2 AND epoch = $3 AND ($4::text = '' OR device_jid = $4) FOR SHARE), flowhq_over('term of tenant ' || $1::text))`,
+	`SELECT 1 FROM leases WHERE tenant_id = ?1 AND owner = ?2 AND epoch = ?3 AND (?4 = '' OR device_jid = ?4)`)
+
+func (b *batch) fence(t domain.Tenure, device string) {
+	b.read(func(found rows) error {
+		if !found.Next() {
+			return orElse(found.Err(), domain.ErrFenced)
+		}
+		return nil
+	}, fence, t.TenantID, t.Replica, t.Epoch, device)
+}
+
+const fenceOver = `CREATE OR REPLACE FUNCTION flowhq_over(what text) RETURNS text LANGUAGE plpgsql VOLATILE AS $f$
 BEGIN
-  SELECT device_jid INTO device FROM leases WHERE tenant_id = tenant AND owner = replica AND epoch = term FOR SHARE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'lease fence: term % of tenant % is over', term, tenant USING ERRCODE = 'FQ001';
-  END IF;
-  PERFORM set_config('flowhq.fenced', coalesce(device, ''), true);
+  RAISE EXCEPTION 'lease fence: the % is not held by this replica', what USING ERRCODE = 'FQ001';
 END $f$`
 
 // fenceRows is made once for each name that the device column has.
@@ -38,22 +52,30 @@ DECLARE
   result record;
 BEGIN
   IF TG_OP = 'DELETE' THEN device := OLD.COLUMN; result := OLD; ELSE device := NEW.COLUMN; result := NEW; END IF;
-  IF current_setting('flowhq.fenced', true) = device THEN RETURN result; END IF;
   IF current_setting('flowhq.maintenance', true) = 'on' THEN RETURN result; END IF;
   PERFORM 1 FROM leases WHERE device_jid = device AND owner = nullif(current_setting('flowhq.replica', true), '')::uuid FOR SHARE;
-  IF NOT FOUND THEN
-    RAISE EXCEPTION 'lease fence: device % is not served by this replica', device USING ERRCODE = 'FQ001';
-  END IF;
+  IF NOT FOUND THEN PERFORM flowhq_over('device ' || device); END IF;
   RETURN result;
 END $f$`
 
-const fenceTrigger = "flowhq_fence"
+// A condition can see either the new row or the old one, so each table has two
+// triggers. The exceptions from "every write": a device is inserted while it is
+// linked, and old hashes of all tenants are swept together.
+const (
+	fenceWrites  = "flowhq_fence"
+	fenceDeletes = "flowhq_fence_delete"
+)
 
-// fenceEvents are the exceptions from "every write": a device is inserted while
-// it is linked, and old hashes of all tenants are swept together.
-var fenceEvents = map[string]string{
-	"whatsmeow_device":       "UPDATE OR DELETE",
-	"whatsmeow_event_buffer": "INSERT OR UPDATE",
+type trigger struct{ name, events, row string }
+
+func triggersOf(table string) []trigger {
+	switch table {
+	case "whatsmeow_device":
+		return []trigger{{fenceWrites, "UPDATE", "NEW"}, {fenceDeletes, "DELETE", "OLD"}}
+	case "whatsmeow_event_buffer":
+		return []trigger{{fenceWrites, "INSERT OR UPDATE", "NEW"}}
+	}
+	return []trigger{{fenceWrites, "INSERT OR UPDATE", "NEW"}, {fenceDeletes, "DELETE", "OLD"}}
 }
 
 // unfenced are the tables of whatsmeow that belong to no device.
@@ -62,7 +84,7 @@ var unfenced = map[string]bool{"whatsmeow_lid_map": true, "whatsmeow_version": t
 // installFence makes the functions anew and adds the triggers that are missing.
 // It fails when whatsmeow has a table that the fence does not understand.
 func installFence(ctx context.Context, db *sql.DB) error {
-	for _, definition := range []string{fenceTenant, strings.ReplaceAll(fenceRows, "COLUMN", "our_jid"), strings.ReplaceAll(fenceRows, "COLUMN", "jid")} {
+	for _, definition := range []string{fenceOver, strings.ReplaceAll(fenceRows, "COLUMN", "our_jid"), strings.ReplaceAll(fenceRows, "COLUMN", "jid")} {
 		if _, err := db.ExecContext(ctx, definition); err != nil {
 			return translate("install the lease fence", err)
 		}
@@ -71,31 +93,38 @@ func installFence(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range tables {
-		if t.fenced || unfenced[t.name] || t.column == "" {
+	for _, table := range tables {
+		if unfenced[table.name] || table.column == "" {
 			continue
 		}
-		events, ok := fenceEvents[t.name]
-		if !ok {
-			events = "INSERT OR UPDATE OR DELETE"
-		}
-		_, err := db.ExecContext(ctx, fmt.Sprintf("CREATE TRIGGER %s BEFORE %s ON %s FOR EACH ROW EXECUTE FUNCTION flowhq_fence_%s()",
-			fenceTrigger, events, t.name, t.column))
-		if err != nil {
-			return translate("fence "+t.name, err)
+		for _, t := range table.missing() {
+			_, err := db.ExecContext(ctx, fmt.Sprintf(`CREATE TRIGGER %s BEFORE %s ON %s FOR EACH ROW
+				WHEN (current_setting('flowhq.fenced', true) IS DISTINCT FROM %s.%s) EXECUTE FUNCTION flowhq_fence_%s()`,
+				t.name, t.events, table.name, t.row, table.column, table.column))
+			if err != nil {
+				return translate("fence "+table.name, err)
+			}
 		}
 	}
-	return CheckFence(ctx, db)
+	return checkFence(ctx, db)
 }
 
-// CheckFence fails when a table of whatsmeow's stands outside the fence, and names it.
-func CheckFence(ctx context.Context, db *sql.DB) error {
+// CheckFence fails when a table of whatsmeow's stands outside the fence, and
+// names it. Without tables, and on SQLite, there is nothing to check.
+func (s *Store) CheckFence(ctx context.Context) error {
+	if s.dialect == sqlite {
+		return nil
+	}
+	return checkFence(ctx, s.writer)
+}
+
+func checkFence(ctx context.Context, db *sql.DB) error {
 	tables, err := whatsappTables(ctx, db)
 	if err != nil {
 		return err
 	}
 	for _, t := range tables {
-		if !t.fenced && !unfenced[t.name] {
+		if !unfenced[t.name] && len(t.missing()) > 0 {
 			return domain.Errorf(domain.KindInternal, "table %s is not fenced: two replicas could write the same keys", t.name)
 		}
 	}
@@ -103,25 +132,34 @@ func CheckFence(ctx context.Context, db *sql.DB) error {
 }
 
 type whatsappTable struct {
-	name   string
-	column string // the one with the device, empty when unknown
-	fenced bool
+	name     string
+	column   string // the one with the device, empty when unknown
+	triggers string // names of ours, between commas
+}
+
+func (t whatsappTable) missing() (all []trigger) {
+	for _, needed := range triggersOf(t.name) {
+		if !strings.Contains(t.triggers, ","+needed.name+",") {
+			all = append(all, needed)
+		}
+	}
+	return all
 }
 
 func whatsappTables(ctx context.Context, db *sql.DB) (tables []whatsappTable, err error) {
 	defer translated("list the WhatsApp tables", &err)
 	found, err := db.QueryContext(ctx, `SELECT c.relname,
 		coalesce((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname IN ('our_jid', 'jid') AND NOT a.attisdropped LIMIT 1), ''),
-		EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = $1 AND t.tgenabled IN ('O', 'A'))
+		coalesce((SELECT ',' || string_agg(t.tgname, ',') || ',' FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled IN ('O', 'A')), '')
 		FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND c.relname LIKE 'whatsmeow\_%'
-		ORDER BY c.relname`, fenceTrigger)
+		ORDER BY c.relname`)
 	if err != nil {
 		return nil, err
 	}
 	defer found.Close()
 	for found.Next() {
 		var t whatsappTable
-		if err := found.Scan(&t.name, &t.column, &t.fenced); err != nil {
+		if err := found.Scan(&t.name, &t.column, &t.triggers); err != nil {
 			return nil, err
 		}
 		tables = append(tables, t)

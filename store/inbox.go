@@ -2,8 +2,10 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,23 +20,27 @@ type Inbox struct{ s *Store }
 func (s *Store) Inbox() Inbox { return Inbox{s} }
 
 var (
-	// fence is the first statement of each transaction of the message path.
-	fence = statements(`SELECT flowhq_fence($1, $2, $3)`,
-		`SELECT device_jid FROM leases WHERE tenant_id = ?1 AND owner = ?2 AND epoch = ?3`)
+	findSeen = statement(`SELECT 1 FROM inbound_seen WHERE tenant_id = $1 AND wa_key IN ($2, $3) LIMIT 1`)
 
-	insertSeen = statement(`INSERT INTO inbound_seen (tenant_id, wa_key, seen_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`)
+	insertSeen  = statement(`INSERT INTO inbound_seen (tenant_id, wa_key, seen_at) VALUES ($1, $3, $2) ON CONFLICT DO NOTHING`)
+	insertSeen2 = statement(`INSERT INTO inbound_seen (tenant_id, wa_key, seen_at) VALUES ($1, $3, $2), ($1, $4, $2) ON CONFLICT DO NOTHING`)
 
 	// loadChat answers one row: what is known of the conversation and of the
-	// customer, each all NULL when there is none. The conversation is locked
-	// against the portal, which may mute it.
+	// customer, each all NULL when there is none; whether the message was logged
+	// before it could be read; and whether something is stored under the alias.
+	// The conversation is locked against the portal, which may mute it.
 	loadChat = statement(`SELECT t.phone_number,
 		c.chat_jid, c.state, c.version, c.muted_until, c.muted_reason, c.last_in_at, c.last_out_at, c.window_start, c.window_count, c.last_text, c.same_count,
 		u.id, u.lid, u.name, u.opted_out, u.created_at, u.updated_at,
-		(SELECT count(*) FROM outbox o WHERE o.tenant_id = $1 AND o.contact = $2 AND o.open)
+		(SELECT count(*) FROM outbox o WHERE o.tenant_id = $1 AND o.contact = $2 AND o.open),
+		EXISTS (SELECT 1 FROM message_logs m WHERE ` + isPlaceholder + `),
+		EXISTS (SELECT 1 FROM conversations x WHERE x.tenant_id = $1 AND x.contact = $4)
 		FROM tenants t
 		LEFT JOIN (SELECT * FROM conversations WHERE tenant_id = $1 AND contact = $2 FOR UPDATE) c ON true
 		LEFT JOIN customers u ON u.tenant_id = $1 AND u.contact = $2
 		WHERE t.id = $1`)
+
+	deletePlaceholder = statement(`DELETE FROM message_logs AS m WHERE ` + isPlaceholder)
 
 	loadBooked = statement(`SELECT at FROM appointments WHERE tenant_id = $1 AND at >= $2 AND at < $3
 		AND status IN ('PENDING', 'CONFIRMED') ORDER BY at LIMIT 500`)
@@ -64,6 +70,11 @@ var (
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`)
 )
 
+// isPlaceholder finds the log row that a message had before it could be read.
+// Its index begins with the WhatsApp id; the tenant is compared so that no index
+// that begins with the tenant looks as good to Postgres on a young table.
+const isPlaceholder = `m.wa_message_id = $3 AND m.status = 'placeholder' AND (m.tenant_id = $1) IS TRUE AND m.contact IN ($2, $4)`
+
 // bookedAhead is how far a decision sees the tenant's calendar.
 const bookedAhead = 60 * 24 * time.Hour
 
@@ -73,7 +84,7 @@ func (i Inbox) Receive(ctx context.Context, t domain.Tenure, in domain.Incoming,
 	decide func(domain.InboxView) (domain.Decision, error)) (receipt domain.Receipt, err error) {
 	defer translated("store inbound message", &err)
 	err = i.s.session(ctx, func(c session) error {
-		r := newReception(t, in)
+		r := newReception(t, in, ratchet)
 		if err := r.open(ctx, c); err != nil {
 			return err
 		}
@@ -83,7 +94,7 @@ func (i Inbox) Receive(ctx context.Context, t domain.Tenure, in domain.Incoming,
 		switch {
 		case receipt.Duplicate:
 		case in.Placeholder:
-			r.log(&out, domain.StatusPlaceholder)
+			r.placeholder(&out)
 		default:
 			decision, err := decide(r.view)
 			if err != nil {
@@ -102,14 +113,14 @@ func (i Inbox) Receive(ctx context.Context, t domain.Tenure, in domain.Incoming,
 func (i Inbox) Quarantine(ctx context.Context, t domain.Tenure, in domain.Incoming, ratchet *domain.RatchetWrites, cause string) (err error) {
 	defer translated("quarantine inbound message", &err)
 	return i.s.session(ctx, func(c session) error {
-		r := newReception(t, in)
+		r := newReception(t, in, ratchet)
 		if err := r.open(ctx, c); err != nil {
 			return err
 		}
 		var out batch
 		out.ratchet(ratchet)
 		if !r.duplicate() {
-			r.log(&out, domain.StatusReceived)
+			r.log(&out)
 			out.add(insertQuarantine, t.TenantID, r.view.MessageID, in.Contact, in.WAID, domain.CleanText(in.Text), domain.CleanText(cause), r.view.Now)
 		}
 		out.add(commit)
@@ -123,17 +134,19 @@ type reception struct {
 	in     domain.Incoming
 	keys   [][]byte // distinct, in one order, so that two receptions cannot deadlock
 	fresh  int64    // how many of the keys were new
+	device string   // whose keys are written, empty when none
+	alias  string   // the contact's other name, empty when there is none
 	number string   // the tenant's
 	view   domain.InboxView
+
+	unread bool // a placeholder of this message is in the log
+	torn   bool // there is a conversation under the alias
 }
 
-func newReception(t domain.Tenure, in domain.Incoming) *reception {
-	r := &reception{tenure: t, in: in}
-	if !in.Placeholder {
-		r.keys = slices.Clone(in.Keys)
-		slices.SortFunc(r.keys, bytes.Compare)
-		r.keys = slices.CompactFunc(r.keys, bytes.Equal)
-	}
+func newReception(t domain.Tenure, in domain.Incoming, ratchet *domain.RatchetWrites) *reception {
+	r := &reception{tenure: t, in: in, keys: slices.Clone(in.Keys), device: deviceOf(ratchet), alias: aliasOf(in)}
+	slices.SortFunc(r.keys, bytes.Compare)
+	r.keys = slices.CompactFunc(r.keys, bytes.Equal)
 	r.view.Now, r.view.MessageID = domain.Now(), domain.NewID()
 	return r
 }
@@ -145,36 +158,52 @@ func (r *reception) duplicate() bool { return r.fresh < int64(len(r.keys)) }
 func (r *reception) open(ctx context.Context, c session) error {
 	var b batch
 	b.add(begin)
-	b.fence(r.tenure)
-	for _, key := range r.keys {
-		b.counted(&r.fresh, insertSeen, r.tenure.TenantID, key, r.view.Now)
+	b.fence(r.tenure, r.device)
+	r.fresh = 0 // a repeated transaction counts anew
+	for pair := range slices.Chunk(r.keys, 2) {
+		r.take(&b, pair[0], pair[len(pair)-1])
 	}
-	b.read(r.scanChat, loadChat, r.tenure.TenantID, r.in.Contact)
+	b.read(r.scanChat, loadChat, r.tenure.TenantID, r.in.Contact, r.in.WAID, r.alias)
 	if !r.in.Placeholder {
 		b.read(r.scanBooked, loadBooked, r.tenure.TenantID, r.view.Now, r.view.Now.Add(bookedAhead))
 	}
-	return c.run(ctx, &b)
+	if err := c.run(ctx, &b); err != nil || !r.torn || r.duplicate() {
+		return err
+	}
+	return r.mend(ctx, c)
 }
 
-// fence adds the check that the tenure is still on, and the lock that keeps it so.
-func (b *batch) fence(t domain.Tenure) {
-	b.read(func(found rows) error {
-		if !found.Next() && found.Err() == nil {
-			return domain.ErrFenced
-		}
-		return nil
-	}, fence, t.TenantID, t.Replica, t.Epoch)
+// take adds two keys of the message, or one twice. Those that are there already
+// make it a duplicate. A placeholder only looks: the message is still to come.
+func (r *reception) take(b *batch, first, second []byte) {
+	tenant, distinct := r.tenure.TenantID, int64(1)
+	if !bytes.Equal(first, second) {
+		distinct = 2
+	}
+	switch {
+	case r.in.Placeholder:
+		b.read(func(found rows) error {
+			if !found.Next() {
+				r.fresh += distinct
+			}
+			return found.Err()
+		}, findSeen, tenant, first, second)
+	case distinct == 2:
+		b.counted(&r.fresh, insertSeen2, tenant, r.view.Now, first, second)
+	default:
+		b.counted(&r.fresh, insertSeen, tenant, r.view.Now, first)
+	}
 }
 
 func (r *reception) scanChat(found rows) error {
 	if !found.Next() {
-		return cmpErr(found.Err(), domain.ErrFenced) // no tenant, no lease
+		return orElse(found.Err(), domain.ErrFenced) // no tenant, no lease
 	}
 	var (
 		c struct {
-			chatJID, state, mutedReason, lastText              *string
-			version, windowCount, sameCount                    *int64
-			mutedUntil, lastInAt, lastOutAt, windowStart, made *time.Time
+			chatJID, state, mutedReason, lastText        *string
+			version, windowCount, sameCount              *int64
+			mutedUntil, lastInAt, lastOutAt, windowStart *time.Time
 		}
 		u struct {
 			id           uuid.NullUUID
@@ -185,7 +214,7 @@ func (r *reception) scanChat(found rows) error {
 	)
 	if err := found.Scan(&r.number, &c.chatJID, &c.state, &c.version, &c.mutedUntil, &c.mutedReason, &c.lastInAt, &c.lastOutAt,
 		&c.windowStart, &c.windowCount, &c.lastText, &c.sameCount,
-		&u.id, &u.lid, &u.name, &u.optedOut, &u.made, &u.edited, &r.view.Pending); err != nil {
+		&u.id, &u.lid, &u.name, &u.optedOut, &u.made, &u.edited, &r.view.Pending, &r.unread, &r.torn); err != nil {
 		return err
 	}
 	conv := domain.Conversation{TenantID: r.tenure.TenantID, Contact: r.in.Contact, ChatJID: r.in.ChatJID}
@@ -214,8 +243,22 @@ func (r *reception) scanBooked(found rows) error {
 	return found.Err()
 }
 
-// log adds the row of the message itself.
-func (r *reception) log(b *batch, status domain.MessageStatus) {
+// placeholder logs a message that cannot be read yet, once.
+func (r *reception) placeholder(b *batch) {
+	if !r.unread {
+		r.insertLog(b, domain.StatusPlaceholder)
+	}
+}
+
+// log adds the row of the message itself, in place of its placeholder.
+func (r *reception) log(b *batch) {
+	if r.unread {
+		b.add(deletePlaceholder, r.tenure.TenantID, r.in.Contact, r.in.WAID, r.alias)
+	}
+	r.insertLog(b, domain.StatusReceived)
+}
+
+func (r *reception) insertLog(b *batch, status domain.MessageStatus) {
 	direction, from, to := domain.DirectionIn, r.in.Contact, r.number
 	if r.in.FromMe {
 		direction, from, to = domain.DirectionOut, to, from
@@ -230,14 +273,14 @@ func (r *reception) log(b *batch, status domain.MessageStatus) {
 // store adds everything that follows from a message. Whatever ids the decision
 // carries, all rows belong to the tenure's tenant.
 func (r *reception) store(b *batch, d domain.Decision) (replies []domain.Outbound) {
-	r.log(b, domain.StatusReceived)
+	r.log(b)
 	tenant := r.tenure.TenantID
 	if c := d.Conversation; c != nil {
 		b.add(upsertConversation, tenant, r.in.Contact, c.ChatJID, domain.CleanText(string(c.State)), stampOrNil(c.MutedUntil), c.MutedReason,
 			stampOrNil(c.LastInAt), stampOrNil(c.LastOutAt), stampOrNil(c.WindowStart), c.WindowCount, c.LastText, c.SameCount)
 	}
 	if u := d.Customer; u != nil {
-		b.add(upsertCustomer, tenant, u.ID, r.in.Contact, u.LID, domain.CleanText(u.Name), u.OptedOut, stamp(u.CreatedAt), stamp(u.UpdatedAt))
+		b.add(upsertCustomer, tenant, u.ID, r.in.Contact, cmp.Or(u.LID, strings.TrimPrefix(r.alias, domain.LIDContact(""))), domain.CleanText(u.Name), u.OptedOut, stamp(u.CreatedAt), stamp(u.UpdatedAt))
 	}
 	for _, at := range d.CancelAt {
 		b.add(cancelAppointment, tenant, r.in.Contact, stamp(at))
@@ -253,11 +296,4 @@ func (r *reception) store(b *batch, d domain.Decision) (replies []domain.Outboun
 		replies = append(replies, b.enqueue(m, r.number))
 	}
 	return replies
-}
-
-func cmpErr(err, otherwise error) error {
-	if err != nil {
-		return err
-	}
-	return otherwise
 }

@@ -194,7 +194,7 @@ var commandDone = statement(`UPDATE leases SET wanted = $5, command = '' WHERE t
 func (l Leases) CommandDone(ctx context.Context, t domain.Tenure, done domain.Command, wanted bool) (err error) {
 	defer translated("acknowledge command", &err)
 	var b batch
-	b.fence(t)
+	b.fence(t, "")
 	if done == domain.CommandDelete {
 		b.removeTenant(t.TenantID)
 	} else {

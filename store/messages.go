@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,53 +10,46 @@ import (
 	"flowhq/domain"
 )
 
-// Messages are the log and the outbox of tenants as people see them.
+// Messages are the log and the outbox of tenants.
 type Messages struct{ s *Store }
 
-// Messages returns the store as the messages of the handlers.
+// Messages returns the store as the messages that the portals show.
 func (s *Store) Messages() Messages { return Messages{s} }
 
+// messageRow is a log row with the state of its outbox row, which is the only
+// place where an outbound message changes.
 type messageRow struct {
 	bun.BaseModel `bun:"table:message_logs,alias:m"`
 
-	TenantID  uuid.UUID `bun:"tenant_id,pk"`
-	ID        uuid.UUID `bun:"id,pk"`
-	Direction string    `bun:"direction"`
-	Contact   string    `bun:"contact"`
-	From      string    `bun:"from_number"`
-	To        string    `bun:"to_number"`
-	Text      string    `bun:"message_text"`
-	Kind      string    `bun:"kind"`
-	WAID      string    `bun:"wa_message_id"`
-	Status    string    `bun:"status"`
-	Reason    string    `bun:"reason"`
-	FromPhone bool      `bun:"from_phone"`
-	CreatedAt time.Time `bun:"created_at"`
-
-	// An outbound message has its state in the outbox while it has a row there.
-	OutboxStatus *string `bun:"outbox_status,scanonly"`
-	OutboxError  *string `bun:"outbox_error,scanonly"`
+	TenantID    uuid.UUID `bun:"tenant_id,pk"`
+	ID          uuid.UUID `bun:"id,pk"`
+	Direction   string    `bun:"direction"`
+	Contact     string    `bun:"contact"`
+	From        string    `bun:"from_number"`
+	To          string    `bun:"to_number"`
+	Text        string    `bun:"message_text"`
+	Kind        string    `bun:"kind"`
+	WAMessageID string    `bun:"wa_message_id"`
+	Status      string    `bun:"status"`
+	Reason      string    `bun:"reason"`
+	FromPhone   bool      `bun:"from_phone"`
+	CreatedAt   time.Time `bun:"created_at"`
 }
 
-func (r *messageRow) message() domain.MessageLog {
-	m := domain.MessageLog{ID: r.ID, TenantID: r.TenantID, Direction: domain.Direction(r.Direction), Contact: r.Contact, From: r.From, To: r.To,
-		Text: r.Text, Kind: domain.MediaKind(r.Kind), WAMessageID: r.WAID, Status: domain.MessageStatus(r.Status), Reason: r.Reason,
-		FromPhone: r.FromPhone, CreatedAt: r.CreatedAt.UTC()}
-	if r.OutboxStatus != nil {
-		m.Status, m.Reason = domain.MessageStatus(*r.OutboxStatus), *r.OutboxError
-	}
-	return m
+func (m *messageRow) message() domain.MessageLog {
+	return domain.MessageLog{ID: m.ID, TenantID: m.TenantID, Direction: domain.Direction(m.Direction), Contact: m.Contact, From: m.From, To: m.To,
+		Text: m.Text, Kind: domain.MediaKind(m.Kind), WAMessageID: m.WAMessageID, Status: domain.MessageStatus(m.Status), Reason: m.Reason,
+		FromPhone: m.FromPhone, CreatedAt: m.CreatedAt.UTC()}
 }
 
-// query reads messages of one tenant with the state of their outbox rows.
 func (m Messages) query(into any, tenant uuid.UUID) *bun.SelectQuery {
-	return m.s.read.NewSelect().Model(into).Column("m.*").
-		ColumnExpr("o.status AS outbox_status, o.last_error AS outbox_error").
-		Join("LEFT JOIN outbox AS o ON o.tenant_id = m.tenant_id AND o.id = m.id").
-		Where("m.tenant_id = ?", tenant)
+	return m.s.read.NewSelect().Model(into).ExcludeColumn("status", "reason").
+		ColumnExpr("coalesce(o.status, m.status) AS status").ColumnExpr("coalesce(o.last_error, m.reason) AS reason").
+		Join("LEFT JOIN outbox AS o ON o.tenant_id = m.tenant_id AND o.id = m.id").Where("m.tenant_id = ?", tenant)
 }
 
 // ListMessages returns messages newest first. The contract is handlers.Messages'.
+// An unknown tenant is KindNotFound.
 func (m Messages) ListMessages(ctx context.Context, tenant uuid.UUID, q domain.PageQuery) (page domain.Page[domain.MessageLog], err error) {
 	defer translated("list messages", &err)
 	var rows []*messageRow
@@ -68,22 +60,28 @@ func (m Messages) ListMessages(ctx context.Context, tenant uuid.UUID, q domain.P
 	if err := query.Scan(ctx); err != nil {
 		return page, err
 	}
+	if len(rows) == 0 {
+		return page, m.s.mustExist(ctx, tenant)
+	}
 	rows, page.NextCursor = cut(rows, q, func(r *messageRow) uuid.UUID { return r.ID })
 	for _, row := range rows {
 		page.Items = append(page.Items, row.message())
 	}
-	if len(rows) == 0 {
-		_, err = getTenant(ctx, m.s.read, tenant) // an empty list, or no such tenant
-	}
-	return page, err
+	return page, nil
 }
 
-// Message returns one message of a tenant.
-func (m Messages) Message(ctx context.Context, tenant, id uuid.UUID) (found domain.MessageLog, err error) {
+// mustExist tells an empty list from that of an unknown tenant.
+func (s *Store) mustExist(ctx context.Context, tenant uuid.UUID) error {
+	n, err := s.read.NewSelect().Table("tenants").Where("id = ?", tenant).Count(ctx)
+	return orNotFoundRows(n, err, "tenant")
+}
+
+// Message returns one message.
+func (m Messages) Message(ctx context.Context, tenant, id uuid.UUID) (msg domain.MessageLog, err error) {
 	defer translated("read message", &err)
 	row := new(messageRow)
 	if err := m.query(row, tenant).Where("m.id = ?", id).Scan(ctx); err != nil {
-		return found, orNotFound(err, "message")
+		return msg, orNotFound(err, "message")
 	}
 	return row.message(), nil
 }
@@ -93,76 +91,4 @@ func (m Messages) WAKey(ctx context.Context, tenant uuid.UUID) (key []byte, err 
 	defer translated("read tenant", &err)
 	err = m.s.read.NewSelect().Table("tenants").Column("wa_key").Where("id = ?", tenant).Scan(ctx, &key)
 	return key, orNotFound(err, "tenant")
-}
-
-// Enqueue adds a message to the outbox. The contract is handlers.Messages'.
-func (m Messages) Enqueue(ctx context.Context, row domain.Outbound) (stored domain.Outbound, err error) {
-	defer translated("queue message", &err)
-	var repeated bool
-	err = m.s.session(ctx, func(c session) error {
-		stored, repeated = domain.Outbound{}, false
-		var number string
-		var chat, all int
-		var b batch
-		b.add(begin)
-		b.read(func(found rows) error {
-			if !found.Next() {
-				return errors.Join(found.Err(), domain.NotFound("tenant"))
-			}
-			return found.Scan(&number)
-		}, lockTenant, row.TenantID)
-		b.read(func(found rows) error {
-			if found.Next() {
-				repeated = true
-				stored, err = scanOutbound(found)
-				return err
-			}
-			return nil
-		}, byDedupKey, row.TenantID, textOrNil(row.DedupKey))
-		b.read(func(found rows) error {
-			if found.Next() {
-				return found.Scan(&chat, &all)
-			}
-			return nil
-		}, countOpen, row.TenantID, row.Contact)
-		if err := c.run(ctx, &b); err != nil {
-			return err
-		}
-		if err := mayEnqueue(row, stored, repeated, chat, all); err != nil || repeated {
-			return err
-		}
-		var out batch
-		stored = out.enqueue(row, number)
-		out.add(commit)
-		return c.run(ctx, &out)
-	})
-	if err != nil {
-		return domain.Outbound{}, err
-	}
-	if !repeated {
-		m.s.hint(ctx, row.TenantID)
-	}
-	return stored, nil
-}
-
-var (
-	// lockTenant makes requests of one tenant wait for each other, so that a
-	// key is used once and the counts hold.
-	lockTenant = once(`SELECT phone_number FROM tenants WHERE id = $1 FOR NO KEY UPDATE`)
-	byDedupKey = once(`SELECT ` + outboundColumns + ` FROM outbox WHERE tenant_id = $1 AND dedup_key = $2`)
-	countOpen  = once(`SELECT count(*) FILTER (WHERE contact = $2), count(*) FROM outbox WHERE tenant_id = $1 AND open`)
-)
-
-func mayEnqueue(row, stored domain.Outbound, repeated bool, chat, all int) error {
-	switch {
-	case repeated && (stored.Contact != row.Contact || stored.Text != row.Text):
-		return domain.Errorf(domain.KindConflict, "This Idempotency-Key was used for another message.")
-	case repeated:
-		return nil
-	case chat >= domain.MaxOutboxPerChat:
-		return domain.Errorf(domain.KindBusy, "%d messages to this number wait already. Try again when they are sent.", chat)
-	case all >= domain.MaxOutboxPerTenant:
-		return domain.Errorf(domain.KindBusy, "%d messages wait already. Try again when some are sent.", all)
-	}
-	return nil
 }

@@ -38,6 +38,14 @@ var (
 	markSending = statement(`UPDATE outbox SET status = 'sending', epoch = $3 WHERE tenant_id = $1 AND id = $2 AND status IN ('queued', 'sending')`)
 )
 
+// deviceOf is the device whose keys are written.
+func deviceOf(w *domain.RatchetWrites) string {
+	if w.Empty() {
+		return ""
+	}
+	return w.JID
+}
+
 // ratchet adds the writes of one decryption or encryption. They follow a fence
 // in the same batch or transaction.
 func (b *batch) ratchet(w *domain.RatchetWrites) {
@@ -63,7 +71,7 @@ func (b *batch) ratchet(w *domain.RatchetWrites) {
 func (r Ratchet) Save(ctx context.Context, t domain.Tenure, w *domain.RatchetWrites, sending uuid.UUID) (err error) {
 	defer translated("store ratchet", &err)
 	var b batch
-	b.fence(t)
+	b.fence(t, deviceOf(w))
 	b.ratchet(w)
 	if sending != uuid.Nil {
 		b.add(markSending, t.TenantID, sending, t.Epoch)
@@ -186,7 +194,7 @@ func (r Ratchet) Buffered(ctx context.Context, jid string, hash [32]byte) (plain
 func (r Ratchet) ClearBuffered(ctx context.Context, t domain.Tenure, jid string, hash [32]byte) (err error) {
 	defer translated("clear a buffered message", &err)
 	var b batch
-	b.fence(t)
+	b.fence(t, jid)
 	b.add(clearBuffered, jid, hash[:])
 	return r.s.runBatch(ctx, &b)
 }

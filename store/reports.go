@@ -33,7 +33,7 @@ func (r Reports) Report(ctx context.Context, t domain.Tenure, l domain.LinkRepor
 		var before linkState
 		var in batch
 		in.add(begin)
-		in.fence(t)
+		in.fence(t, "")
 		in.read(before.scan, loadStates, t.TenantID)
 		if err := c.run(ctx, &in); err != nil {
 			return err
@@ -58,7 +58,7 @@ type linkState struct {
 
 func (s *linkState) scan(found rows) error {
 	if !found.Next() {
-		return cmpErr(found.Err(), domain.ErrFenced) // no tenant, no lease
+		return orElse(found.Err(), domain.ErrFenced) // no tenant, no lease
 	}
 	err := found.Scan(&s.Tenant, &s.Session, &s.Worker, &s.jid, &s.pairingPhone, &s.pairingSince, &s.connectedAt, &s.lastSeenAt)
 	s.Linked = s.jid != ""

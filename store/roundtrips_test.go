@@ -105,33 +105,27 @@ func TestMessagePath_TakesFewRoundTrips(t *testing.T) {
 	tenure := storetest.Serve(t, s, storetest.NewTenant(t, s))
 	storetest.Device(t, s, tenure, jid)
 
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	var reply domain.Outbound
+	var sent domain.Outbound
 	receive := func() {
 		id := uuid.NewString()
-		r, err := s.Inbox().Receive(t.Context(), tenure, incoming(id, "habari"), ratchetOf(id), answer(tenure, "karibu"))
-		must(err)
-		reply = r.Replies[0]
+		r, err := s.Inbox().Receive(t.Context(), tenure, incoming(id, "habari"), ratchetOf(id), answer("karibu"))
+		must(t, err)
+		sent = r.Replies[0]
 	}
 	duplicate := incoming("same", "habari")
 	again := func() {
-		_, err := s.Inbox().Receive(t.Context(), tenure, duplicate, ratchetWrites(), answer(tenure, "karibu"))
-		must(err)
+		_, err := s.Inbox().Receive(t.Context(), tenure, duplicate, ratchetWrites(), answer("karibu"))
+		must(t, err)
 	}
-	save := func() { must(s.Ratchet().Save(t.Context(), tenure, ratchetWrites(), reply.ID)) }
+	save := func() { must(t, s.Ratchet().Save(t.Context(), tenure, ratchetWrites(), sent.ID)) }
 	finish := func() {
-		must(s.Outbox().Finish(t.Context(), []domain.Outcome{{Tenure: tenure, ID: reply.ID, Status: domain.StatusSent, ServerAt: domain.Now(), Attempts: 1}}))
+		must(t, s.Outbox().Finish(t.Context(), []domain.Outcome{{Tenure: tenure, ID: sent.ID, Status: domain.StatusSent, ServerAt: domain.Now(), Attempts: 1}}))
 	}
 	tick := func() {
-		must(s.Outbox().Ticks(t.Context(), []domain.Tick{{TenantID: tenure.TenantID, WAID: reply.WAID, Status: domain.StatusRead}}))
+		must(t, s.Outbox().Ticks(t.Context(), []domain.Tick{{TenantID: tenure.TenantID, WAID: sent.WAID, Status: domain.StatusRead}}))
 	}
 	report := func() {
-		must(s.Reports().Report(t.Context(), tenure, domain.LinkReport{Event: domain.EventConnected, JID: jid}))
+		must(t, s.Reports().Report(t.Context(), tenure, domain.LinkReport{Event: domain.EventConnected, JID: jid}))
 	}
 	for _, c := range []struct {
 		name string
@@ -145,11 +139,4 @@ func TestMessagePath_TakesFewRoundTrips(t *testing.T) {
 			t.Errorf("%s took %d round trips, want %d", c.name, got, c.want)
 		}
 	}
-}
-
-// ratchetOf is what decrypting a message of its own leaves behind.
-func ratchetOf(waID string) *domain.RatchetWrites {
-	w := ratchetWrites()
-	copy(w.Buffered[0].Hash[:], waID)
-	return w
 }

@@ -10,19 +10,13 @@ import (
 	"flowhq/domain"
 )
 
-// Steer applies what a person wants. The contract is handlers.Tenants'. The
-// lease row is locked first, as every writer does, and the tenant after it.
+// Steer applies what a person wants. The contract is handlers.Tenants'.
 func (t Tenants) Steer(ctx context.Context, id uuid.UUID, e domain.Event) (v domain.TenantView, err error) {
 	defer translated(string(e)+" tenant", &err)
 	err = t.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if err := t.s.lockRow(ctx, tx, "SELECT tenant_id FROM leases WHERE tenant_id = ? FOR UPDATE", id); err != nil {
-			return err
-		}
-		row, err := getTenant(ctx, tx, id)
+		var row *tenantRow
+		row, v, err = t.s.lockForSteering(ctx, tx, id)
 		if err != nil {
-			return err
-		}
-		if v, err = row.view(); err != nil {
 			return err
 		}
 		next, err := v.Lifecycle().Apply(e)
@@ -33,15 +27,28 @@ func (t Tenants) Steer(ctx context.Context, id uuid.UUID, e domain.Event) (v dom
 		if err != nil {
 			return err
 		}
-		now := domain.Now()
-		follow(&v, next, e, now)
-		return storeSteering(ctx, tx, &v, wish, now)
+		follow(&v, next, e, domain.Now())
+		return storeSteering(ctx, tx, &v, wish)
 	})
 	if err != nil {
 		return domain.TenantView{}, err
 	}
 	t.s.hint(ctx, id)
 	return v, nil
+}
+
+// lockForSteering locks the lease row first, as every writer does, so that two
+// of them never wait for each other.
+func (s *Store) lockForSteering(ctx context.Context, tx bun.Tx, id uuid.UUID) (*tenantRow, domain.TenantView, error) {
+	if err := s.lockRow(ctx, tx, "SELECT tenant_id FROM leases WHERE tenant_id = ? FOR UPDATE", id); err != nil {
+		return nil, domain.TenantView{}, err
+	}
+	row, err := getTenant(ctx, tx, id)
+	if err != nil {
+		return nil, domain.TenantView{}, err
+	}
+	v, err := row.view()
+	return row, v, err
 }
 
 // wish is what the lease row tells the owner, or the one to come.
@@ -94,7 +101,7 @@ func follow(v *domain.TenantView, next domain.Lifecycle, e domain.Event, now tim
 	v.UpdatedAt, v.Session.UpdatedAt, v.Worker.UpdatedAt = now, now, now
 }
 
-func storeSteering(ctx context.Context, tx bun.Tx, v *domain.TenantView, w wish, now time.Time) error {
+func storeSteering(ctx context.Context, tx bun.Tx, v *domain.TenantView, w wish) error {
 	s := v.Session
 	steps := []*bun.UpdateQuery{
 		tx.NewUpdate().Table("tenants").Set("status = ?", string(v.Status)).Set("updated_at = ?", stamp(v.UpdatedAt)).Where("id = ?", v.ID),

@@ -32,7 +32,7 @@ func pause(ctx context.Context, attempt int) error {
 func (s *Store) tx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.write.RunInTx(ctx, nil, fn)
-		if attempt == maxAttempts || !collided(err) {
+		if attempt == maxAttempts || !undone(err) {
 			return err
 		}
 		if err := pause(ctx, attempt); err != nil {
@@ -46,11 +46,7 @@ func (s *Store) tx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) 
 // another owner or epoch.
 func (s *Store) fenced(ctx context.Context, t domain.Tenure, fn func(ctx context.Context, tx bun.Tx) error) error {
 	return s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		q := "SELECT flowhq_fence(?, ?, ?)"
-		if s.dialect == sqlite {
-			q = "SELECT 1 FROM leases WHERE tenant_id = ? AND owner = ? AND epoch = ?"
-		}
-		found, err := tx.QueryContext(ctx, q, t.TenantID, t.Replica, t.Epoch)
+		found, err := tx.Tx.QueryContext(ctx, s.fenceText(), t.TenantID, t.Replica, t.Epoch, "")
 		if err != nil {
 			return err
 		}
@@ -63,6 +59,13 @@ func (s *Store) fenced(ctx context.Context, t domain.Tenure, fn func(ctx context
 		}
 		return fn(ctx, tx)
 	})
+}
+
+func (s *Store) fenceText() string {
+	if s.dialect == sqlite {
+		return fence.sqlite
+	}
+	return fence.postgres
 }
 
 // orNotFound turns an empty result into a KindNotFound error.

@@ -30,6 +30,7 @@ type Pool struct {
 	trusted  time.Time
 	gated    bool // the leases cannot be trusted: nothing may be acquired
 	sweeping time.Time
+	relief   memoryRelief
 }
 
 // ErrBuried means that the other replicas have declared this process dead. It
@@ -109,6 +110,7 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	_, _ = rand.Read(fresh)
 	self := p.self
 	self.Held, self.Connected = p.count()
+	p.relief.look(self.Connected)
 	view, err := p.svc.Leases.Heartbeat(ctx, self, p.nonces, fresh, p.svc.Settings.Timings.TTL)
 	if err != nil {
 		p.nonces = append(p.nonces, fresh) // it may have been written

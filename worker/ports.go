@@ -104,11 +104,10 @@ type Ratchet interface {
 	Buffered(ctx context.Context, jid string, hash [32]byte) (plaintext []byte, at time.Time, ok bool, err error)
 	// ClearBuffered forgets a plaintext but keeps its hash.
 	ClearBuffered(ctx context.Context, t domain.Tenure, jid string, hash [32]byte) error
-	// PreKeys returns up to limit stored one-time prekeys that are not uploaded.
-	PreKeys(ctx context.Context, jid string, limit int) ([]domain.PreKeyPair, error)
-	// AddPreKeys stores new prekeys in one statement. Ids continue after the
-	// highest ever used; make is called with the first free id.
-	AddPreKeys(ctx context.Context, t domain.Tenure, jid string, uploaded bool, make func(first uint32) []domain.PreKeyPair) error
+	// AddPreKeys stores new one-time prekeys, which count as uploaded, in one
+	// statement. Ids continue after the highest ever used; make is called with
+	// the first free id and may be called again.
+	AddPreKeys(ctx context.Context, t domain.Tenure, jid string, make func(first uint32) []domain.PreKeyPair) error
 	// HasPNSessions reports whether sessions are stored under a phone number,
 	// as "<digits>" without device, so that a migration to the LID is due.
 	HasPNSessions(ctx context.Context, jid, user string) (bool, error)

@@ -8,6 +8,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -44,7 +45,7 @@ type bot struct {
 
 func main() {
 	url := flag.String("db", "", "postgres address")
-	link := flag.Int("link", 0, "devices to link before serving")
+	link := flag.Int("link", 0, "devices to link once a line comes on stdin")
 	safe := flag.Bool("safe", false, "acknowledge after the handler and keep decrypted messages")
 	parallel := flag.Int("parallel", 16, "devices connected or linked at the same time")
 	flag.Parse()
@@ -78,6 +79,9 @@ func run(ctx context.Context, url string, link int, safe bool, parallel int) err
 	}
 	b.each(len(devices), parallel, func(i int) { b.connect(ctx, devices[i]) })
 	b.say("ready %d %.3f", len(devices), time.Since(started).Seconds())
+	if link > 0 {
+		_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+	}
 	b.each(link, parallel, func(i int) { b.link(ctx, i) })
 	<-ctx.Done()
 	return nil

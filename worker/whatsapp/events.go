@@ -85,6 +85,10 @@ func (ph *phone) ending(evt any) {
 	case *events.StreamError:
 		ph.end(domain.ReasonUnavailable, "stream error "+e.Code)
 	case *events.Disconnected:
+		if ph.overloaded.Load() {
+			ph.end(domain.ReasonUnavailable, "")
+			return
+		}
 		ph.end(domain.ReasonNetwork, "")
 	case *events.KeepAliveTimeout:
 		if e.ErrorCount >= maxSilentPings {
@@ -110,7 +114,6 @@ func (ph *phone) fail(cause error) {
 		ks.failed(ks.take(), cause)
 	}
 	ph.gate.poison(cause)
-	go ph.end(domain.ReasonDatabase, cause.Error())
 }
 
 // message stores one message. Only a stored message is acknowledged.

@@ -192,43 +192,31 @@ func (ks *keyStore) DeleteIdentity(ctx context.Context, address string) error {
 	return guardedDo(ctx, ks.gate, func(ctx context.Context) error { return ks.SQLStore.DeleteIdentity(ctx, address) })
 }
 
-// Prekeys: new ones are stored by the batch.
+// Prekeys: new ones are stored by the batch, in one statement.
 
 func (ks *keyStore) GetOrGenPreKeys(ctx context.Context, count uint32) ([]*keys.PreKey, error) {
-	have, err := guarded(ctx, ks.gate, func(ctx context.Context) ([]domain.PreKeyPair, error) {
-		return ks.ratchets.PreKeys(ctx, ks.jid, int(count))
-	})
-	if err != nil {
-		return nil, err
-	}
-	out := make([]*keys.PreKey, 0, count)
-	for _, k := range have {
-		out = append(out, &keys.PreKey{KeyPair: *keys.NewKeyPairFromPrivateKey(k.Key), KeyID: k.ID})
-	}
-	fresh, err := ks.generate(ctx, int(count)-len(out), false)
-	return append(out, fresh...), err
+	return ks.generate(ctx, int(count))
 }
 
 func (ks *keyStore) GenOnePreKey(ctx context.Context) (*keys.PreKey, error) {
-	fresh, err := ks.generate(ctx, 1, true)
+	fresh, err := ks.generate(ctx, 1)
 	if err != nil {
 		return nil, err
 	}
 	return fresh[0], nil
 }
 
-func (ks *keyStore) generate(ctx context.Context, count int, uploaded bool) ([]*keys.PreKey, error) {
-	if count <= 0 {
-		return nil, nil
-	}
-	var fresh []*keys.PreKey
+// generate stores new prekeys as uploaded, before they are: that saves writing
+// each of them a second time. Should the upload fail, WhatsApp's count stays low
+// and whatsmeow asks for new ones; the others are never used.
+func (ks *keyStore) generate(ctx context.Context, count int) ([]*keys.PreKey, error) {
+	fresh := newPreKeys(count) // before a database connection is held
 	err := guardedDo(ctx, ks.gate, func(ctx context.Context) error {
-		return ks.ratchets.AddPreKeys(ctx, ks.tenure, ks.jid, uploaded, func(first uint32) []domain.PreKeyPair {
-			fresh = make([]*keys.PreKey, count)
+		return ks.ratchets.AddPreKeys(ctx, ks.tenure, ks.jid, func(first uint32) []domain.PreKeyPair {
 			pairs := make([]domain.PreKeyPair, count)
-			for i := range fresh {
-				fresh[i] = keys.NewPreKey(first + uint32(i))
-				pairs[i] = domain.PreKeyPair{ID: fresh[i].KeyID, Key: *fresh[i].Priv}
+			for i, k := range fresh {
+				k.KeyID = first + uint32(i)
+				pairs[i] = domain.PreKeyPair{ID: k.KeyID, Key: *k.Priv}
 			}
 			return pairs
 		})
@@ -248,9 +236,7 @@ func (ks *keyStore) RemovePreKey(ctx context.Context, id uint32) error {
 	return ks.save(ctx, &domain.RatchetWrites{JID: ks.jid, RemovePreKeys: []uint32{id}}, noRow)
 }
 
-func (ks *keyStore) MarkPreKeysAsUploaded(ctx context.Context, upTo uint32) error {
-	return guardedDo(ctx, ks.gate, func(ctx context.Context) error { return ks.SQLStore.MarkPreKeysAsUploaded(ctx, upTo) })
-}
+func (ks *keyStore) MarkPreKeysAsUploaded(context.Context, uint32) error { return nil }
 
 func (ks *keyStore) UploadedPreKeyCount(ctx context.Context) (int, error) {
 	return guarded(ctx, ks.gate, ks.SQLStore.UploadedPreKeyCount)

@@ -92,6 +92,12 @@ func (p *Phones) Open(ctx context.Context, profile domain.TenantProfile, t domai
 	}
 	ph.client = p.newClient(g.ctx, device, ph)
 	assertGuarantees(ph.client, p.Unsafe)
+	// A poisoned connection hears nothing more, not even its own end.
+	context.AfterFunc(g.ctx, func() {
+		if ctx.Err() == nil {
+			ph.end(domain.ReasonDatabase, context.Cause(g.ctx).Error())
+		}
+	})
 	if err := ph.client.ConnectContext(g.ctx); err != nil {
 		ph.Close()
 		return nil, fmt.Errorf("connect to WhatsApp: %w", err)
@@ -185,16 +191,17 @@ func (d *deviceStore) DeleteDevice(ctx context.Context, device *store.Device) er
 // phone is one connection.
 type phone struct {
 	*Phones
-	gate    *gate
-	client  *whatsmeow.Client
-	handler worker.PhoneHandler
-	profile domain.TenantProfile
-	tenure  domain.Tenure
-	logger  *slog.Logger
-	keys    atomic.Pointer[keyStore] // nil until linked
-	sending atomic.Bool
-	gone    atomic.Bool
-	codes   atomic.Pointer[codeRound]
+	gate       *gate
+	client     *whatsmeow.Client
+	handler    worker.PhoneHandler
+	profile    domain.TenantProfile
+	tenure     domain.Tenure
+	logger     *slog.Logger
+	keys       atomic.Pointer[keyStore] // nil until linked
+	sending    atomic.Bool
+	gone       atomic.Bool
+	overloaded atomic.Bool // WhatsApp said that it is unavailable
+	codes      atomic.Pointer[codeRound]
 }
 
 // use gives a device the decorated store.
@@ -245,10 +252,15 @@ func (ph *phone) crashOnWire(point string) {
 	}
 }
 
-// countLine counts the log lines of whatsmeow that no event tells of.
+// countLine notes what whatsmeow tells in its log alone: panics, and that
+// WhatsApp answered 5xx (connectionevents.go of whatsmeow), which is followed
+// by a Disconnected like that of any lost connection.
 func (ph *phone) countLine(line string) {
-	if strings.Contains(line, "panicked") {
+	switch {
+	case strings.Contains(line, "panicked"):
 		ph.Metrics.Panics.Inc()
+	case strings.Contains(line, "assuming automatic reconnect will handle it"):
+		ph.overloaded.Store(true)
 	}
 }
 

@@ -1,0 +1,127 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"flowhq/domain"
+	"flowhq/store"
+	"flowhq/store/storetest"
+)
+
+// foreign registers a replica without a process behind it that serves a tenant.
+func foreign(t testing.TB, s *store.Store, name string, life time.Duration) (domain.Replica, domain.Lease) {
+	t.Helper()
+	r := domain.Replica{ID: domain.NewID(), Name: name}
+	must(t, s.Leases().Register(t.Context(), r, life))
+	start(t, s, storetest.NewTenant(t, s).ID)
+	taken, err := s.Leases().Acquire(t.Context(), r.ID, 1)
+	must(t, err)
+	return r, taken[0]
+}
+
+func TestBury_FreesTheLeasesOfTheExpired(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		self := storetest.Replica(t, s, "a")
+		expired, lease := foreign(t, s, "b", -time.Second)
+		_, alive := foreign(t, s, "c", time.Minute)
+		for i, want := range []int{1, 0} { // the second time nothing is left to do
+			freed, err := s.Leases().Bury(t.Context(), self)
+			if err != nil || freed != want {
+				t.Errorf("burial %d freed %d, error %v, want %d", i, freed, err, want)
+			}
+		}
+		if l := leaseOf(t, s, lease.TenantID); l.Replica != uuid.Nil || l.Epoch != lease.Epoch+1 {
+			t.Errorf("lease of the dead: %+v", l)
+		}
+		if l := leaseOf(t, s, alive.TenantID); l != alive {
+			t.Errorf("lease of the living: %+v", l)
+		}
+		view, err := s.Leases().Heartbeat(t.Context(), expired, nil, []byte("n"), time.Minute)
+		if err != nil || view.State != "" {
+			t.Errorf("the dead may go on: %+v %v", view, err)
+		}
+	})
+}
+
+func TestBury_SparesItself(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		self, lease := foreign(t, s, "a", -time.Second)
+		if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 0 {
+			t.Errorf("freed %d, error %v", freed, err)
+		}
+		if l := leaseOf(t, s, lease.TenantID); l != lease {
+			t.Errorf("own lease: %+v", l)
+		}
+	})
+}
+
+// A killed process that starts again takes its tenants back at once.
+func TestBury_FreesWhatTheProcessBeforeHeldUnderTheSameName(t *testing.T) {
+	t.Run("sqlite, with the file lock", func(t *testing.T) {
+		s := storetest.Open(t, storetest.SQLite(t))
+		must(t, s.Lock())
+		self := storetest.Replica(t, s, "a")
+		foreign(t, s, "another name", time.Minute)
+		if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 1 {
+			t.Errorf("freed %d, error %v", freed, err)
+		}
+	})
+	t.Run("sqlite, without it", func(t *testing.T) {
+		s := storetest.Open(t, storetest.SQLite(t))
+		self := storetest.Replica(t, s, "a")
+		foreign(t, s, "a", time.Minute)
+		if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 0 {
+			t.Errorf("freed %d, error %v", freed, err)
+		}
+	})
+	t.Run("postgres", func(t *testing.T) {
+		s := storetest.Open(t, storetest.Postgres(t))
+		self := storetest.Replica(t, s, "a")
+		_, gone := foreign(t, s, "a", time.Minute)
+		_, other := foreign(t, s, "b", time.Minute)
+		live := storetest.Another(t, s)
+		storetest.Replica(t, live, "a") // the same name, but connected
+		liveLease := storetest.Serve(t, live, storetest.NewTenant(t, s))
+		if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 1 {
+			t.Errorf("freed %d, error %v", freed, err)
+		}
+		if l := leaseOf(t, s, gone.TenantID); l.Replica != uuid.Nil {
+			t.Errorf("lease of the vanished: %+v", l)
+		}
+		if l := leaseOf(t, s, other.TenantID); l != other {
+			t.Errorf("lease of another name: %+v", l)
+		}
+		if l := leaseOf(t, s, liveLease.TenantID); l.Tenure != liveLease {
+			t.Errorf("lease of a living one of the same name: %+v", l)
+		}
+	})
+}
+
+// The open transaction of a stopped process holds share locks on its leases.
+func TestBury_EndsTheConnectionsOfTheDead(t *testing.T) {
+	s := storetest.Open(t, storetest.Postgres(t))
+	self := storetest.Replica(t, s, "a")
+	zombie := storetest.Another(t, s)
+	must(t, zombie.Leases().Register(t.Context(), domain.Replica{ID: zombie.ReplicaID(), Name: "z"}, time.Second))
+	tenure := storetest.Serve(t, zombie, storetest.NewTenant(t, s))
+	storetest.Device(t, zombie, tenure, jid)
+	db, _ := zombie.DBForWhatsApp()
+	tx, err := db.BeginTx(t.Context(), nil)
+	must(t, err)
+	defer tx.Rollback() //nolint:errcheck // its connection is gone
+	_, err = tx.ExecContext(t.Context(), `UPDATE whatsmeow_device SET push_name = 'x' WHERE jid = $1`, jid)
+	must(t, err)
+
+	waitFor(t, "the zombie is freed in spite of its open transaction", func() bool {
+		freed, err := s.Leases().Bury(t.Context(), self)
+		must(t, err)
+		return freed == 1
+	})
+	if err := tx.Commit(); err == nil {
+		t.Error("the dead committed")
+	}
+	wantFenced(t, zombie.Ratchet().Save(t.Context(), tenure, &domain.RatchetWrites{JID: jid, Sessions: map[string][]byte{"1:0": {1}}}, uuid.Nil))
+}

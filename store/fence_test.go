@@ -1,0 +1,188 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"flowhq/domain"
+	"flowhq/store/storetest"
+)
+
+// onPostgres runs a test that only Postgres can pass: SQLite has one server.
+func onPostgres(t *testing.T) *world {
+	t.Helper()
+	return newWorld(t, storetest.Open(t, storetest.Postgres(t)))
+}
+
+func fenceRejected(err error) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == "FQ001"
+}
+
+// whatsmeow's own statements, which know neither tenant nor epoch.
+var whatsmeowWrites = map[string]string{
+	"a session":       `INSERT INTO whatsmeow_sessions (our_jid, their_id, session) VALUES ('JID', '111:0', 'x') ON CONFLICT (our_jid, their_id) DO UPDATE SET session = excluded.session`,
+	"a session gone":  `DELETE FROM whatsmeow_sessions WHERE our_jid = 'JID'`,
+	"an identity":     `UPDATE whatsmeow_identity_keys SET identity = identity WHERE our_jid = 'JID'`,
+	"a prekey gone":   `DELETE FROM whatsmeow_pre_keys WHERE jid = 'JID'`,
+	"a sender key":    `INSERT INTO whatsmeow_sender_keys (our_jid, chat_id, sender_id, sender_key) VALUES ('JID', 'c', 's', 'x')`,
+	"an app state":    `INSERT INTO whatsmeow_app_state_sync_keys (jid, key_id, key_data, timestamp, fingerprint) VALUES ('JID', 'x', 'x', 1, 'x')`,
+	"a privacy token": `INSERT INTO whatsmeow_privacy_tokens (our_jid, their_jid, token, timestamp) VALUES ('JID', 'x', 'x', 1)`,
+	"a contact":       `INSERT INTO whatsmeow_contacts (our_jid, their_jid, push_name) VALUES ('JID', 'x', 'x')`,
+	"the device":      `UPDATE whatsmeow_device SET push_name = 'x' WHERE jid = 'JID'`,
+	"the device gone": `DELETE FROM whatsmeow_device WHERE jid = 'JID'`,
+	"a buffered text": `UPDATE whatsmeow_event_buffer SET plaintext = NULL WHERE our_jid = 'JID'`,
+}
+
+func TestFence_StopsEveryWriteOfWhatsmeowByAReplicaThatIsNotTheOwner(t *testing.T) {
+	w := onPostgres(t)
+	must(t, w.Ratchet().AddPreKeys(t.Context(), w.tenure, jid, preKeys(6)))
+	must(t, w.Ratchet().Save(t.Context(), w.tenure, ratchetWrites(), uuid.Nil))
+	must(t, w.Ratchet().Save(t.Context(), w.tenure, ratchetOf("more"), uuid.Nil))
+	stranger, _ := storetest.Another(t, w.Store).DBForWhatsApp()
+	owner, _ := w.DBForWhatsApp()
+	for name, statement := range whatsmeowWrites {
+		t.Run(name, func(t *testing.T) {
+			statement = strings.ReplaceAll(statement, "JID", jid)
+			wantUnchanged(t, w.Store, func() {
+				if _, err := stranger.ExecContext(t.Context(), statement); !fenceRejected(err) {
+					t.Errorf("a stranger's write: %v, want SQLSTATE FQ001", err)
+				}
+			})
+			tx, err := owner.BeginTx(t.Context(), nil)
+			must(t, err)
+			defer tx.Rollback() //nolint:errcheck // the other cases need the rows
+			res, err := tx.ExecContext(t.Context(), statement)
+			must(t, err)
+			if n, _ := res.RowsAffected(); n == 0 {
+				t.Error("the statement meets no row, so this proves nothing")
+			}
+		})
+	}
+}
+
+func TestFence_StopsTheFormerOwnerInTheMiddleOfItsConnection(t *testing.T) {
+	w := onPostgres(t)
+	owner, _ := w.DBForWhatsApp()
+	write := strings.ReplaceAll(whatsmeowWrites["a session"], "JID", jid)
+	_, err := owner.ExecContext(t.Context(), write)
+	must(t, err)
+	must(t, w.Leases().Release(t.Context(), []domain.Tenure{w.tenure}, 0))
+	if _, err := owner.ExecContext(t.Context(), write); !fenceRejected(err) {
+		t.Errorf("after the release: %v, want SQLSTATE FQ001", err)
+	}
+}
+
+// The note that a device was let pass must not outlive its transaction.
+func TestFence_LetsNothingPassInTheNextTransaction(t *testing.T) {
+	w := onPostgres(t)
+	stranger := storetest.Another(t, w.Store)
+	db, _ := stranger.DBForWhatsApp()
+	db.SetMaxOpenConns(1)
+	// The same connection first passes for its own tenant …
+	storetest.Replica(t, stranger, "b")
+	own := storetest.Serve(t, stranger, storetest.NewTenant(t, w.Store))
+	storetest.Device(t, stranger, own, otherJID)
+	must(t, stranger.Ratchet().Save(t.Context(), own, &domain.RatchetWrites{JID: otherJID, Sessions: map[string][]byte{"1:0": {1}}}, uuid.Nil))
+	// … and then writes plainly for one device and the other.
+	_, err := db.ExecContext(t.Context(), strings.ReplaceAll(whatsmeowWrites["a session"], "JID", otherJID))
+	must(t, err)
+	if _, err := db.ExecContext(t.Context(), strings.ReplaceAll(whatsmeowWrites["a session"], "JID", jid)); !fenceRejected(err) {
+		t.Errorf("another tenant's device: %v, want SQLSTATE FQ001", err)
+	}
+	// A tenure that is on does not open the device of another tenant either.
+	wantFenced(t, stranger.Ratchet().Save(t.Context(), own, ratchetWrites(), uuid.Nil))
+}
+
+func TestFence_LetsThePoolAllowedWritesPass(t *testing.T) {
+	w := onPostgres(t)
+	must(t, w.Ratchet().Save(t.Context(), w.tenure, ratchetWrites(), uuid.Nil))
+	db, _ := storetest.Another(t, w.Store).DBForWhatsApp()
+	for name, statement := range map[string]string{
+		"a sweep of old hashes":    `DELETE FROM whatsmeow_event_buffer`,
+		"a mapping of all tenants": `INSERT INTO whatsmeow_lid_map (lid, pn) VALUES ('1', '2')`,
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestFence_MakesATakeOverWaitForAWriteUnderWay(t *testing.T) {
+	w := onPostgres(t)
+	db, _ := w.DBForWhatsApp()
+	tx, err := db.BeginTx(t.Context(), nil)
+	must(t, err)
+	defer tx.Rollback() //nolint:errcheck // committed below
+	_, err = tx.ExecContext(t.Context(), strings.ReplaceAll(whatsmeowWrites["a session"], "JID", jid))
+	must(t, err)
+
+	taken := make(chan error, 1)
+	go func() { taken <- w.Leases().Release(context.Background(), []domain.Tenure{w.tenure}, 0) }()
+	waitFor(t, "the release waits for the lock", func() bool {
+		return count(t, w.Store, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()") == 1
+	})
+	select {
+	case err := <-taken:
+		t.Fatalf("the lease changed hands while a write was under way: %v", err)
+	default:
+	}
+	must(t, tx.Commit())
+	must(t, <-taken)
+}
+
+func TestFence_StandsAroundEveryTableOfADevice(t *testing.T) {
+	w := onPostgres(t)
+	must(t, w.CheckFence(t.Context()))
+	db, _ := w.DBForWhatsApp()
+	fenced := column(t, db, `SELECT DISTINCT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE t.tgname LIKE 'flowhq_fence%' ORDER BY 1`)
+	if len(fenced) < 15 {
+		t.Errorf("only %v are fenced", fenced)
+	}
+	for name, change := range map[string]string{
+		"whatsmeow_sessions": `DROP TRIGGER flowhq_fence ON whatsmeow_sessions`,
+		"whatsmeow_novelty":  `CREATE TABLE whatsmeow_novelty (device text)`,
+	} {
+		_, err := db.ExecContext(t.Context(), change)
+		must(t, err)
+		if err := w.CheckFence(t.Context()); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("error is %v, want one that names %s", err, name)
+		}
+		if err := w.Migrate(t.Context(), storetest.Upgrade); (err == nil) != (name == "whatsmeow_sessions") {
+			t.Errorf("migrating with %s: %v", name, err)
+		}
+	}
+}
+
+// A later version of whatsmeow may change rows of all devices while it migrates.
+func TestFence_LetsAMigrationPass(t *testing.T) {
+	w := onPostgres(t)
+	must(t, w.Ratchet().Save(t.Context(), w.tenure, ratchetWrites(), uuid.Nil))
+	operator := storetest.Another(t, w.Store)
+	must(t, operator.Migrate(t.Context(), func(ctx context.Context, db *sql.DB, dialect string) error {
+		_, err := db.ExecContext(ctx, "UPDATE whatsmeow_sessions SET session = 'migrated'")
+		return err
+	}))
+	if n := count(t, w.Store, "SELECT count(*) FROM whatsmeow_sessions WHERE session = 'migrated'"); n != 1 {
+		t.Errorf("%d sessions are migrated", n)
+	}
+}
+
+// waitFor waits for a condition that something else brings about.
+func waitFor(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("timeout: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
