@@ -20,7 +20,7 @@ import (
 // contender is product or reference: a process over a database of its own.
 type contender interface {
 	name() string
-	// boot starts the process on its empty, migrated database.
+	// boot starts the process on an empty database and gets everything ready to link.
 	boot(ctx context.Context) error
 	// link links every shop's phone, from nothing to connected.
 	link(ctx context.Context) error
@@ -172,30 +172,36 @@ func (p *product) boot(ctx context.Context) error {
 		return fmt.Errorf("add an API key: %w", err)
 	}
 	p.key = strings.TrimSpace(string(key))
-	return p.serve(ctx)
+	if err := p.serve(ctx); err != nil {
+		return err
+	}
+	p.ids = make([]string, len(p.shops))
+	return each(len(p.shops), parallel, func(i int) error { return p.register(ctx, i) })
+}
+
+// register makes a tenant; nothing of WhatsApp happens yet.
+func (p *product) register(ctx context.Context, i int) error {
+	var tenant struct{ ID string }
+	err := p.call(ctx, "POST", "/api/v1/tenants", map[string]string{"name": "Shop", "phone_number": p.shops[i].owner.Number(),
+		"business_name": "Shop", "template_type": "BOOKING", "language": "EN"}, &tenant)
+	p.ids[i] = tenant.ID
+	return err
 }
 
 func (p *product) link(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, linkTimeout)
 	defer cancel()
-	p.ids = make([]string, len(p.shops))
 	return each(len(p.shops), parallel, func(i int) error { return p.linkOne(ctx, i) })
 }
 
 func (p *product) linkOne(ctx context.Context, i int) error {
-	var tenant struct{ ID string }
-	err := p.call(ctx, "POST", "/api/v1/tenants", map[string]string{"name": "Shop", "phone_number": p.shops[i].owner.Number(),
-		"business_name": "Shop", "template_type": "BOOKING", "language": "EN"}, &tenant)
-	if err != nil {
-		return err
-	}
-	p.ids[i] = tenant.ID
-	if err := p.call(ctx, "POST", "/api/v1/tenants/"+tenant.ID+"/worker/start", nil, nil); err != nil {
+	path := "/api/v1/tenants/" + p.ids[i]
+	if err := p.call(ctx, "POST", path+"/worker/start", nil, nil); err != nil {
 		return err
 	}
 	for scanned := false; ; {
 		var session struct{ State, QR string }
-		if err := p.call(ctx, "GET", "/api/v1/tenants/"+tenant.ID+"/session", nil, &session); err != nil {
+		if err := p.call(ctx, "GET", path+"/session", nil, &session); err != nil {
 			return err
 		}
 		if session.State == "CONNECTED" {

@@ -54,7 +54,10 @@ func limitTime(c *gin.Context) {
 	c.Next()
 }
 
-const scopeKey = "scope"
+const (
+	scopeKey = "scope"
+	keyTouch = time.Minute // how exactly the last use of a key is known
+)
 
 // identify finds out who calls by the bearer key.
 func (s *Server) identify(c *gin.Context) error {
@@ -67,8 +70,10 @@ func (s *Server) identify(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Keys.TouchKey(c.Request.Context(), key.ID, domain.Now()); err != nil {
-		s.Logger.Warn("use of an API key is not noted", "key", key.ID, "error", err)
+	if now := domain.Now(); key.LastUsedAt == nil || now.Sub(*key.LastUsedAt) > keyTouch {
+		if err := s.Keys.TouchKey(c.Request.Context(), key.ID, now); err != nil {
+			s.Logger.Warn("use of an API key is not noted", "key", key.ID, "error", err)
+		}
 	}
 	scope := domain.Scope{Admin: key.TenantID == nil}
 	if key.TenantID != nil {

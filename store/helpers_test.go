@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -237,4 +238,9 @@ func ids(leases []domain.Lease) (all []uuid.UUID) {
 		all = append(all, l.TenantID)
 	}
 	return all
+}
+
+// contextThatEnds is cancelled after a while, as when a person goes away.
+func contextThatEnds(t testing.TB, after time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), after)
 }

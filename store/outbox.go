@@ -119,6 +119,16 @@ func (o Outbox) ForRetry(ctx context.Context, tenant uuid.UUID, waID string) (ro
 	return row, err == nil, err
 }
 
+// Overdue lists the tenants of a replica with a message that waits since before
+// the time. The contract is worker.Outbox's.
+func (o Outbox) Overdue(ctx context.Context, replica uuid.UUID, before time.Time) (tenants []uuid.UUID, err error) {
+	defer translated("read the outbox", &err)
+	err = o.s.read.NewSelect().Table("outbox").ColumnExpr("DISTINCT outbox.tenant_id").
+		Join("JOIN leases AS l ON l.tenant_id = outbox.tenant_id").
+		Where("l.owner = ?", replica).Where("outbox.open").Where("outbox.run_at < ?", before).Scan(ctx, &tenants)
+	return tenants, err
+}
+
 // Pending counts the unsent rows of a tenant.
 func (o Outbox) Pending(ctx context.Context, tenant uuid.UUID) (n int, err error) {
 	defer translated("count the outbox", &err)

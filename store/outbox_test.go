@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -177,10 +178,10 @@ func TestOutbox_NeverGoesBack(t *testing.T) {
 	}
 	sending := func(w *world, m domain.Outbound) { must(w.t, w.Ratchet().Save(w.t.Context(), w.tenure, nil, m.ID)) }
 	silence := func(w *world, m domain.Outbound) {
-		w.mustReceive(incoming(uuid.NewString(), ""), func(domain.InboxView) (domain.Decision, error) { return domain.Decision{SilenceChat: true}, nil })
+		w.mustReceive(from(m.Contact, uuid.NewString()), func(domain.InboxView) (domain.Decision, error) { return domain.Decision{SilenceChat: true}, nil })
 	}
 	type steps = []func(*world, domain.Outbound)
-	for _, c := range []struct {
+	cases := []struct {
 		name  string
 		steps steps
 		want  domain.MessageStatus
@@ -200,23 +201,65 @@ func TestOutbox_NeverGoesBack(t *testing.T) {
 		{"given up, but the receipt came", steps{sending, finish("failed"), tick("delivered")}, "delivered"},
 		{"a receipt of our own server", steps{sending, tick("sent")}, "sent"},
 		{"a status that is no receipt", steps{sending, tick("queued"), tick("failed")}, "sending"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			inWorld(t, func(t *testing.T, w *world) {
-				m := w.mustReceive(incoming("A", "habari"), answer("karibu")).Replies[0]
-				for _, step := range c.steps {
-					step(w, m)
-				}
-				if got := w.row(m.WAID).Status; got != c.want {
-					t.Errorf("the row is %s, want %s", got, c.want)
-				}
-				wantOpen := c.want == domain.StatusSending || c.want == domain.StatusQueued
-				if due, _ := w.due(1); (len(due) == 1) != wantOpen {
-					t.Errorf("due %v, want it open: %v", due, wantOpen)
-				}
-			})
-		})
 	}
+	inWorld(t, func(t *testing.T, w *world) {
+		for i, c := range cases {
+			contact := fmt.Sprintf("+2557000001%02d", i)
+			m := w.mustReceive(from(contact, c.name), func(v domain.InboxView) (domain.Decision, error) {
+				r := reply("karibu", v)
+				r.Contact = contact
+				return domain.Decision{Replies: []domain.Outbound{r}}, nil
+			}).Replies[0]
+			for _, step := range c.steps {
+				step(w, m)
+			}
+			if got := w.row(m.WAID).Status; got != c.want {
+				t.Errorf("%s: the row is %s, want %s", c.name, got, c.want)
+			}
+			due, _ := w.due(1000)
+			wantOpen := c.want == domain.StatusSending || c.want == domain.StatusQueued
+			if slices.Contains(due, m.ID) != wantOpen {
+				t.Errorf("%s: due %v, want it open: %v", c.name, due, wantOpen)
+			}
+		}
+	})
+}
+
+// from is a message of a customer of its own.
+func from(contact, waID string) domain.Incoming {
+	in := incoming(waID, "habari")
+	in.Contact, in.ChatJID = contact, contact[1:]+"@s.whatsapp.net"
+	return in
+}
+
+func TestOverdue_NamesTheTenantsOfAReplicaWithAMessageThatWaits(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		now := domain.Now()
+		w.queue("a", domain.LaneManual, now.Add(-time.Hour))
+		w.queue("b", domain.LaneManual, now.Add(-2*time.Hour))
+		future := storetest.NewTenant(t, w.Store)
+		storetest.Serve(t, w.Store, future)
+		_, err := w.Messages().Enqueue(t.Context(), domain.Outbound{TenantID: future.ID, Contact: "a", ChatJID: "a", Text: "x", RunAt: now.Add(time.Hour)})
+		must(t, err)
+		nobodys := storetest.NewTenant(t, w.Store)
+		_, err = w.Messages().Enqueue(t.Context(), domain.Outbound{TenantID: nobodys.ID, Contact: "a", ChatJID: "a", Text: "x", RunAt: now.Add(-time.Hour)})
+		must(t, err)
+		for _, c := range []struct {
+			replica uuid.UUID
+			before  time.Time
+			want    []uuid.UUID
+		}{
+			{w.ReplicaID(), now, []uuid.UUID{w.tenant.ID}},
+			{w.ReplicaID(), now.Add(-3 * time.Hour), nil},
+			{domain.NewID(), now, nil},
+		} {
+			got, err := w.Outbox().Overdue(t.Context(), c.replica, c.before)
+			must(t, err)
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("overdue (-want +got):\n%s", diff)
+			}
+		}
+	})
 }
 
 func TestTicks_StoreTheBestOfSeveralAndIgnoreUnknownMessages(t *testing.T) {
@@ -268,6 +311,26 @@ func TestForRetry_KnowsOnlyTheTenantsOwnRows(t *testing.T) {
 			if _, ok, err := w.Outbox().ForRetry(t.Context(), c.tenant, c.waID); err != nil || ok != c.want {
 				t.Errorf("%s: found %v, error %v, want %v", c.waID, ok, err, c.want)
 			}
+		}
+	})
+}
+
+func TestOverdue_NamesTheOwnersTenantsWhoseMessagesWait(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.queue("a", domain.LaneManual, domain.Now().Add(-time.Minute))
+		overdue := func(replica uuid.UUID, before time.Time) []uuid.UUID {
+			found, err := w.Outbox().Overdue(t.Context(), replica, before)
+			must(t, err)
+			return found
+		}
+		if diff := cmp.Diff([]uuid.UUID{w.tenant.ID}, overdue(w.tenure.Replica, domain.Now())); diff != "" {
+			t.Errorf("overdue (-want +got):\n%s", diff)
+		}
+		if found := overdue(domain.NewID(), domain.Now()); len(found) != 0 {
+			t.Errorf("another replica sees %v", found)
+		}
+		if found := overdue(w.tenure.Replica, domain.Now().Add(-time.Hour)); len(found) != 0 {
+			t.Errorf("a message that has not waited yet counts: %v", found)
 		}
 	})
 }

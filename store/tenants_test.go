@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -170,7 +171,7 @@ func TestUpdate_StoresWhatChangesAndNothingOnAnError(t *testing.T) {
 
 func TestSteer_LeavesTheWishInTheLease(t *testing.T) {
 	type events = []domain.Event
-	for _, c := range []struct {
+	cases := []struct {
 		name    string
 		owned   bool
 		events  events
@@ -189,32 +190,31 @@ func TestSteer_LeavesTheWishInTheLease(t *testing.T) {
 		{"reset", true, events{"reset"}, "NEW", "STOPPED", false, "reset"},
 		{"reset of one that nobody serves", false, events{"reset"}, "NEW", "STOPPED", false, "reset"},
 		{"stop does not call a reset off", true, events{"reset", "stop"}, "NEW", "STOPPED", false, "reset"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			storetest.Each(t, func(t *testing.T, s *store.Store) {
-				storetest.Replica(t, s, "a")
-				tenant := storetest.NewTenant(t, s)
-				if c.owned {
-					tenure := storetest.Serve(t, s, tenant)
-					must(t, s.Reports().Report(t.Context(), tenure, domain.LinkReport{Event: domain.EventScanned, JID: jid}))
-				}
-				var v domain.TenantView
-				for _, e := range c.events {
-					var err error
-					v, err = s.Tenants().Steer(t.Context(), tenant.ID, e)
-					must(t, err)
-				}
-				stored, err := s.Tenants().Get(t.Context(), tenant.ID)
-				must(t, err)
-				if stored.Status != c.status || stored.Worker.Status != c.worker || v.Status != c.status {
-					t.Errorf("tenant is %s/%s, answered %s", stored.Status, stored.Worker.Status, v.Status)
-				}
-				if l := leaseOf(t, s, tenant.ID); l.Wanted != c.wanted || l.Command != c.command {
-					t.Errorf("lease says wanted %v, command %q", l.Wanted, l.Command)
-				}
-			})
-		})
 	}
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		storetest.Replica(t, s, "a")
+		for i, c := range cases {
+			tenant := storetest.NewTenant(t, s)
+			if c.owned {
+				tenure := storetest.Serve(t, s, tenant)
+				must(t, s.Reports().Report(t.Context(), tenure, domain.LinkReport{Event: domain.EventScanned, JID: fmt.Sprint(i)}))
+			}
+			var v domain.TenantView
+			for _, e := range c.events {
+				var err error
+				v, err = s.Tenants().Steer(t.Context(), tenant.ID, e)
+				must(t, err)
+			}
+			stored, err := s.Tenants().Get(t.Context(), tenant.ID)
+			must(t, err)
+			if stored.Status != c.status || stored.Worker.Status != c.worker || v.Status != c.status {
+				t.Errorf("%s: tenant is %s/%s, answered %s", c.name, stored.Status, stored.Worker.Status, v.Status)
+			}
+			if l := leaseOf(t, s, tenant.ID); l.Wanted != c.wanted || l.Command != c.command {
+				t.Errorf("%s: lease says wanted %v, command %q", c.name, l.Wanted, l.Command)
+			}
+		}
+	})
 }
 
 func TestSteer_RefusesWhatCannotBe(t *testing.T) {

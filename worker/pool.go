@@ -304,8 +304,17 @@ func (p *Pool) reconcile(ctx context.Context) {
 	for _, l := range owned {
 		byID[l.TenantID] = l
 	}
+	overdue, err := p.svc.Outbox.Overdue(ctx, p.self.ID, domain.Now().Add(-overdueAfter))
+	if err != nil {
+		p.svc.Logger.Warn("outbox is not readable", "error", err)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	for _, id := range overdue {
+		if r := p.runners[id]; r != nil {
+			r.sender.wake()
+		}
+	}
 	for id, r := range p.runners {
 		l := byID[id]
 		if l.Tenure != r.tenure || !l.Wanted || l.Command != domain.CommandNone {
@@ -313,6 +322,9 @@ func (p *Pool) reconcile(ctx context.Context) {
 		}
 	}
 }
+
+// overdueAfter is how long a message may wait before its hint counts as lost.
+const overdueAfter = 10 * time.Second
 
 // count returns how many tenants are held and how many are connected.
 func (p *Pool) count() (held, connected int) {

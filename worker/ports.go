@@ -84,6 +84,9 @@ type Outbox interface {
 	// ForRetry returns the row with this WhatsApp id for a recipient that
 	// could not decrypt it; ok is false when there is none.
 	ForRetry(ctx context.Context, tenant uuid.UUID, waID string) (row domain.Outbound, ok bool, err error)
+	// Overdue lists the tenants of a replica that have a message waiting since
+	// before the time: their hint was lost.
+	Overdue(ctx context.Context, replica uuid.UUID, before time.Time) ([]uuid.UUID, error)
 	// Pending counts the unsent rows of a tenant.
 	Pending(ctx context.Context, tenant uuid.UUID) (int, error)
 }

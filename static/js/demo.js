@@ -14,7 +14,11 @@ async function call(path, options) {
 function bubble(m) {
   const div = document.createElement("div");
   div.className = m.mine ? "bubble mine" : "bubble";
-  div.textContent = m.text;
+  m.text.split(/\*([^*\n]+)\*/).forEach((part, i) => {
+    const node = i % 2 ? document.createElement("b") : document.createTextNode(part); // *bold*, as WhatsApp shows it
+    if (i % 2) node.textContent = part;
+    div.append(node);
+  });
   const small = document.createElement("small");
   small.textContent = m.mine ? `${m.at} ${m.status === "sent" ? "✓" : "✓✓"}` : m.at;
   div.append(small);

@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/stdlib"
-
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 // Variable names the setting with the address of a Postgres cluster.
@@ -35,7 +34,7 @@ type cluster struct {
 
 // theCluster is connected once; its template is migrated once for the binary.
 var theCluster = sync.OnceValues(func() (*cluster, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), databaseDeadline)
 	defer cancel()
 	admin, err := adminPool()
 	if err != nil {
@@ -121,35 +120,46 @@ func (c *cluster) dropIfOrphan(ctx context.Context, owner, database string) {
 	_, _ = conn.ExecContext(ctx, "SELECT pg_advisory_unlock(hashtext($1))", owner)
 }
 
-// clone makes a database from the template. Postgres copies a template for one
+// create makes a database from a template. Postgres copies a template for one
 // at a time.
-func (c *cluster) clone(ctx context.Context) (name string, err error) {
+func (c *cluster) create(ctx context.Context, template string) (name string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count++
 	name = fmt.Sprintf("%s_%d", c.owner, c.count)
-	return name, c.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+c.template())
+	return name, c.exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+template)
 }
 
 // Postgres returns the address of a migrated Postgres database of the test's
 // own, which is dropped after the test. Without a cluster the test is skipped.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	return postgres(t, (*cluster).template)
+}
+
+// EmptyPostgres is Postgres without any table.
+func EmptyPostgres(t testing.TB) string {
+	t.Helper()
+	return postgres(t, func(*cluster) string { return "template0" })
+}
+
+func postgres(t testing.TB, template func(*cluster) string) string {
+	t.Helper()
 	if os.Getenv(Variable) == "" {
 		t.Skipf("\n*** NOT TESTED ON POSTGRES: set %s=postgres://… to the address of a role that may create databases ***", Variable)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), databaseDeadline)
 	defer cancel()
 	c, err := theCluster()
 	if err != nil {
 		t.Fatalf("prepare the Postgres template: %v", err)
 	}
-	name, err := c.clone(ctx)
+	name, err := c.create(ctx, template(c))
 	if err != nil {
-		t.Fatalf("clone the Postgres template: %v", err)
+		t.Fatalf("create a database: %v", err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), databaseDeadline)
 		defer cancel()
 		if err := c.exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)"); err != nil {
 			t.Errorf("drop %s: %v", name, err)
@@ -157,3 +167,5 @@ func Postgres(t testing.TB) string {
 	})
 	return c.url(name)
 }
+
+const databaseDeadline = 2 * time.Minute

@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"sync"
 	"testing"
-	"time"
 
 	"go.mau.fi/whatsmeow/store/sqlstore"
 
@@ -29,11 +28,11 @@ func Each(t *testing.T, run func(t *testing.T, s *store.Store)) {
 	t.Run("postgres", func(t *testing.T) { run(t, Open(t, Postgres(t))) })
 }
 
-// EachURL is Each for tests that open the database themselves.
-func EachURL(t *testing.T, run func(t *testing.T, url string)) {
+// EachEmpty runs a test with the address of a database without any table.
+func EachEmpty(t *testing.T, run func(t *testing.T, url string)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { run(t, SQLite(t)) })
-	t.Run("postgres", func(t *testing.T) { run(t, Postgres(t)) })
+	t.Run("sqlite", func(t *testing.T) { run(t, "file:"+filepath.Join(t.TempDir(), "flowhq.db")) })
+	t.Run("postgres", func(t *testing.T) { run(t, EmptyPostgres(t)) })
 }
 
 var urls sync.Map // *store.Store → its address
@@ -85,7 +84,7 @@ func Upgrade(ctx context.Context, db *sql.DB, dialect string) error {
 
 // migrated makes all tables in an empty database.
 func migrated(url string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), databaseDeadline)
 	defer cancel()
 	s, err := store.Open(ctx, Options(url))
 	if err != nil {
