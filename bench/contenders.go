@@ -35,7 +35,7 @@ type contender interface {
 const (
 	bootTimeout = time.Minute
 	linkTimeout = 10 * time.Minute
-	parallel    = 32 // numbers linked, or devices connected by the reference, at the same time
+	parallel    = 100 // numbers linked, or devices connected by the reference, at the same time
 )
 
 // bare is the echo bot of plain whatsmeow.
@@ -214,7 +214,7 @@ func (p *product) linkOne(ctx context.Context, i int) error {
 			scanned = true
 		}
 		select {
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(200 * time.Millisecond): // a portal asks every two seconds
 		case <-ctx.Done():
 			return fmt.Errorf("tenant %d not linked in time: %+v", i, session)
 		}

@@ -157,6 +157,7 @@ type tail struct {
 	mu    sync.Mutex
 	lines []string
 	file  *os.File
+	alarm string // the first line that no run may have
 }
 
 const tailLines = 120
@@ -183,10 +184,22 @@ func (l *tail) add(line string) {
 	if l.file != nil {
 		_, _ = l.file.WriteString(line)
 	}
+	if l.alarm == "" && alarming.MatchString(line) {
+		l.alarm = line
+	}
 	l.lines = append(l.lines, line)
 	if len(l.lines) > tailLines {
 		l.lines = l.lines[len(l.lines)-tailLines:]
 	}
+}
+
+// alarming lines tell of panics and, from a binary built with -race, of races.
+var alarming = regexp.MustCompile(`^(panic|fatal error): |panicked|DATA RACE`)
+
+func (l *tail) alarmed() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.alarm
 }
 
 func (l *tail) String() string {

@@ -59,6 +59,9 @@ func newIdleWorld(t *testing.T, db database, more ...setting) *world {
 		if w.child != nil {
 			w.child.kill()
 		}
+		if line := w.log.alarmed(); line != "" {
+			t.Errorf("the program logged %s", line)
+		}
 		if t.Failed() {
 			t.Logf("the end of the program's log:\n%s", w.log)
 		}

@@ -10,7 +10,7 @@ import (
 
 var (
 	// lockTenant keeps the tenant from being removed until the commit.
-	lockTenant = statement(`SELECT phone_number, wa_key FROM tenants WHERE id = $1 FOR KEY SHARE`)
+	lockTenant = statement(`SELECT t.phone_number, t.wa_key, l.owner FROM tenants t JOIN leases l ON l.tenant_id = t.id WHERE t.id = $1 FOR KEY SHARE OF t`)
 
 	countOpen = statement(`SELECT (SELECT count(*) FROM outbox WHERE tenant_id = $1 AND contact = $2 AND open),
 		(SELECT count(*) FROM (SELECT 1 FROM outbox WHERE tenant_id = $1 AND open LIMIT $3) o)`)
@@ -23,17 +23,17 @@ var (
 // expiry are the caller's.
 func (m Messages) Enqueue(ctx context.Context, out domain.Outbound) (stored domain.Outbound, err error) {
 	defer translated("enqueue message", &err)
-	stored, err = m.enqueue(ctx, out)
+	stored, owner, err := m.enqueue(ctx, out)
 	if out.DedupKey != "" && isUnique(err) { // the same request came twice at once
-		stored, err = m.enqueue(ctx, out)
+		stored, owner, err = m.enqueue(ctx, out)
 	}
 	if err == nil {
-		m.s.hint(ctx, out.TenantID)
+		m.s.hintTo(ctx, owner, out.TenantID)
 	}
 	return stored, err
 }
 
-func (m Messages) enqueue(ctx context.Context, out domain.Outbound) (stored domain.Outbound, err error) {
+func (m Messages) enqueue(ctx context.Context, out domain.Outbound) (stored domain.Outbound, owner uuid.UUID, err error) {
 	if out.ID == uuid.Nil {
 		out.ID = domain.NewID()
 	}
@@ -48,6 +48,7 @@ func (m Messages) enqueue(ctx context.Context, out domain.Outbound) (stored doma
 		if err := r.open(ctx, c, out); err != nil {
 			return err
 		}
+		owner = r.owner.UUID
 		if r.earlier != nil {
 			stored = *r.earlier
 			return sameRequest(stored, out)
@@ -63,13 +64,14 @@ func (m Messages) enqueue(ctx context.Context, out domain.Outbound) (stored doma
 		b.add(commit)
 		return c.run(ctx, &b)
 	})
-	return stored, err
+	return stored, owner, err
 }
 
 // request is what stands in the way of a new message.
 type request struct {
 	number     string
 	key        []byte
+	owner      uuid.NullUUID // of the lease
 	chat, all  int
 	earlier    *domain.Outbound
 	tenantGone bool
@@ -84,7 +86,7 @@ func (r *request) open(ctx context.Context, c session, out domain.Outbound) erro
 			r.tenantGone = true
 			return found.Err()
 		}
-		return found.Scan(&r.number, &r.key)
+		return found.Scan(&r.number, &r.key, &r.owner)
 	}, lockTenant, out.TenantID)
 	b.read(func(found rows) error {
 		if !found.Next() {

@@ -99,9 +99,14 @@ func TestFence_LetsNothingPassInTheNextTransaction(t *testing.T) {
 	}
 	// A tenure that is on does not open the device of another tenant either.
 	wantFenced(t, stranger.Ratchet().Save(t.Context(), own, ratchetWrites(), uuid.Nil))
+	// The same device, once its lease has gone.
+	must(t, w.Leases().Release(t.Context(), []domain.Tenure{own}, 0))
+	if _, err := db.ExecContext(t.Context(), strings.ReplaceAll(whatsmeowWrites["a session"], "JID", otherJID)); !fenceRejected(err) {
+		t.Errorf("a device of an earlier tenure: %v, want SQLSTATE FQ001", err)
+	}
 }
 
-func TestFence_LetsThePoolAllowedWritesPass(t *testing.T) {
+func TestFence_LetsWritesThatBelongToNoDevicePass(t *testing.T) {
 	w := onPostgres(t)
 	must(t, w.Ratchet().Save(t.Context(), w.tenure, ratchetWrites(), uuid.Nil))
 	db, _ := storetest.Another(t, w.Store).DBForWhatsApp()
@@ -126,9 +131,7 @@ func TestFence_MakesATakeOverWaitForAWriteUnderWay(t *testing.T) {
 
 	taken := make(chan error, 1)
 	go func() { taken <- w.Leases().Release(context.Background(), []domain.Tenure{w.tenure}, 0) }()
-	waitFor(t, "the release waits for the lock", func() bool {
-		return count(t, w.Store, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()") == 1
-	})
+	waitForLock(t, w)
 	select {
 	case err := <-taken:
 		t.Fatalf("the lease changed hands while a write was under way: %v", err)
@@ -185,4 +188,52 @@ func waitFor(t testing.TB, what string, condition func() bool) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+func TestFence_HoldsTheLeaseUntilAMessageIsStored(t *testing.T) {
+	w := onPostgres(t)
+	taken := make(chan error, 1)
+	r := w.mustReceive(incoming("A", "habari"), func(v domain.InboxView) (domain.Decision, error) {
+		go func() { taken <- w.Leases().Release(context.Background(), []domain.Tenure{w.tenure}, 0) }()
+		waitForLock(t, w)
+		return answer("karibu")(v)
+	})
+	must(t, <-taken)
+	if w.row(r.Replies[0].WAID).Status != domain.StatusQueued {
+		t.Error("the answer is not stored")
+	}
+	wantFenced(t, w.Ratchet().Save(t.Context(), w.tenure, ratchetWrites(), uuid.Nil))
+}
+
+// An outcome of the former owner may be under way while the next one takes the
+// lease and sends the row again; its statement then still sees the old lease.
+func TestFinish_DoesNotTouchARowThatTheNextOwnerTakesMeanwhile(t *testing.T) {
+	w := onPostgres(t)
+	m := w.queue("a", domain.LaneManual, domain.Now())
+	db, _ := w.DBForWhatsApp()
+	next, err := db.BeginTx(t.Context(), nil)
+	must(t, err)
+	defer next.Rollback() //nolint:errcheck // committed below
+	for _, statement := range []string{`UPDATE leases SET epoch = epoch + 2`, `UPDATE outbox SET status = 'sending', epoch = (SELECT epoch FROM leases)`} {
+		_, err := next.ExecContext(t.Context(), statement)
+		must(t, err)
+	}
+	finished := make(chan error, 1)
+	go func() {
+		finished <- w.Outbox().Finish(context.Background(), []domain.Outcome{{Tenure: w.tenure, ID: m.ID, Status: domain.StatusQueued, RunAt: domain.Now(), Error: "late"}})
+	}()
+	waitForLock(t, w)
+	must(t, next.Commit())
+	must(t, <-finished)
+	if r := w.row(m.WAID); r.Status != domain.StatusSending || r.LastError != "" {
+		t.Errorf("the row is %+v", r)
+	}
+}
+
+// waitForLock waits until a statement waits for another transaction.
+func waitForLock(t testing.TB, w *world) {
+	t.Helper()
+	waitFor(t, "a statement waits for a lock", func() bool {
+		return count(t, w.Store, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()") == 1
+	})
 }

@@ -38,8 +38,10 @@ func (w Waker) Wake(ctx context.Context, tenant uuid.UUID) (err error) {
 	if w.s.dialect == sqlite {
 		return nil
 	}
-	// The sender's id keeps it from hearing its own hint twice.
-	_, err = w.s.writer.ExecContext(ctx, "SELECT pg_notify($1, $2)", wakeChannel, tenant.String()+" "+w.s.replica.String())
+	// The sender's id keeps it from hearing its own hint twice. A hint need not
+	// survive a crash, and Postgres lets hints commit only one after another.
+	_, err = w.s.writer.ExecContext(ctx, "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)",
+		wakeChannel, tenant.String()+" "+w.s.replica.String())
 	return err
 }
 
@@ -51,6 +53,15 @@ func (s *Store) hint(ctx context.Context, tenant uuid.UUID) {
 	if err := s.Waker().Wake(ctx, tenant); err != nil {
 		s.logger.Warn("hint is lost; the owner finds the change by itself", "tenant", tenant, "error", err)
 	}
+}
+
+// hintTo is hint when the owner is known: a hint to this process stays in it.
+func (s *Store) hintTo(ctx context.Context, owner, tenant uuid.UUID) {
+	if owner == s.replica {
+		s.hints.send(tenant)
+		return
+	}
+	s.hint(ctx, tenant)
 }
 
 // Wakes delivers hints until ctx ends. The contract is worker.Waker's.

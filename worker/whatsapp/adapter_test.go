@@ -1,11 +1,13 @@
 package whatsapp_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +45,9 @@ func newWorld(t *testing.T, unsafe whatsapp.Unsafe) *world {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	self := domain.Replica{ID: domain.NewID(), Name: "test", Capacity: 100, StartedAt: domain.Now()}
-	logger := slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	log := new(testWriter)
+	t.Cleanup(func() { log.show(t) })
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	s, err := store.Open(ctx, store.Options{URL: "file:" + filepath.Join(t.TempDir(), "flowhq.db"), ReplicaID: self.ID, Logger: logger,
 		Migrations: os.DirFS("../../migrations")})
 	if err != nil {
@@ -84,12 +88,25 @@ func newWorld(t *testing.T, unsafe whatsapp.Unsafe) *world {
 	return w
 }
 
-// testWriter sends logs to the test's own log.
-type testWriter struct{ t *testing.T }
+// testWriter keeps the log and shows it when the test fails. whatsmeow's
+// goroutines may still write when the test is over.
+type testWriter struct {
+	mu  sync.Mutex
+	log bytes.Buffer
+}
 
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Log(strings.TrimSpace(string(b)))
-	return len(b), nil
+func (w *testWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log.Write(b)
+}
+
+func (w *testWriter) show(t *testing.T) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t.Failed() {
+		t.Log(w.log.String())
+	}
 }
 
 func (w *world) phone(number, name string) *simulator.Phone {

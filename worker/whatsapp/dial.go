@@ -79,7 +79,9 @@ func (n *network) client(ctx context.Context, crash func(string)) *http.Client {
 			if err != nil {
 				return nil, err
 			}
-			return &guardedConn{Conn: conn, ctx: ctx, crash: crash}, nil
+			guarded := &guardedConn{Conn: conn, ctx: ctx, crash: crash}
+			guarded.release = context.AfterFunc(ctx, func() { _ = conn.Close() })
+			return guarded, nil
 		},
 		TLSClientConfig:       n.tls,
 		TLSHandshakeTimeout:   dialTimeout,
@@ -94,12 +96,18 @@ func (n *network) client(ctx context.Context, crash func(string)) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// guardedConn is a connection of one tenure: it is dead as soon as the tenure
-// is, even if the code above it has not noticed.
+// guardedConn is a connection of one tenure: it closes as soon as the tenure
+// ends, even if the code above it has not noticed.
 type guardedConn struct {
 	net.Conn
-	ctx   context.Context
-	crash func(string)
+	ctx     context.Context
+	release func() bool
+	crash   func(string)
+}
+
+func (c *guardedConn) Close() error {
+	c.release()
+	return c.Conn.Close()
 }
 
 func (c *guardedConn) Write(b []byte) (int, error) {

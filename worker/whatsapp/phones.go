@@ -216,10 +216,12 @@ func (ph *phone) use(device *store.Device) {
 const closeDeadline = 8 * time.Second
 
 // Close disconnects and waits until nothing of this connection writes any more.
+// The end of its context closes the socket; Client.Disconnect would do the same
+// but races with a socket that WhatsApp closes at that moment, and waits for
+// WhatsApp's goodbye.
 func (ph *phone) Close() {
 	ph.gone.Store(true)
 	ph.stopCodes()
-	ph.client.Disconnect()
 	ph.gate.close(closeDeadline)
 }
 
