@@ -96,6 +96,8 @@ CREATE TABLE inbound_seen (
   PRIMARY KEY (tenant_id, wa_key)
 );
 
+{{if .Postgres}}CREATE INDEX inbound_seen_age ON inbound_seen USING brin (seen_at);
+{{end}}
 CREATE TABLE message_logs (
   tenant_id {{.ID}} NOT NULL,
   id {{.ID}} NOT NULL,

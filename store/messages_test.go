@@ -71,27 +71,33 @@ func TestEnqueue_AnswersARepeatedRequestWithTheFirstRow(t *testing.T) {
 
 func TestEnqueue_OfOneRequestAtOnceStoresOneRow(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		seen := make(chan uuid.UUID, 8)
-		var all sync.WaitGroup
-		for range cap(seen) {
-			all.Go(func() {
-				m, err := w.Messages().Enqueue(t.Context(), domain.Outbound{TenantID: w.tenant.ID, Contact: neema, ChatJID: "c", Text: "x", DedupKey: "k"})
-				if err != nil {
-					t.Error(err)
+		const requests, copies = 12, 6
+		for i := range requests {
+			seen := make(chan uuid.UUID, copies)
+			start := make(chan struct{})
+			var all sync.WaitGroup
+			for range copies {
+				all.Go(func() {
+					<-start
+					m, err := w.Messages().Enqueue(t.Context(), domain.Outbound{TenantID: w.tenant.ID, Contact: neema, ChatJID: "c", Text: "x", DedupKey: fmt.Sprint(i)})
+					if err != nil {
+						t.Error(err)
+					}
+					seen <- m.ID
+				})
+			}
+			close(start)
+			all.Wait()
+			close(seen)
+			first := <-seen
+			for id := range seen {
+				if id != first {
+					t.Errorf("rows %s and %s", first, id)
 				}
-				seen <- m.ID
-			})
-		}
-		all.Wait()
-		close(seen)
-		first := <-seen
-		for id := range seen {
-			if id != first {
-				t.Errorf("rows %s and %s", first, id)
 			}
 		}
-		if n := len(w.log()); n != 1 {
-			t.Errorf("%d log rows", n)
+		if n := len(w.log()); n != requests {
+			t.Errorf("%d log rows, want %d", n, requests)
 		}
 	})
 }

@@ -130,10 +130,11 @@ func newColumns(width int) *columns { return &columns{width: width} }
 
 func (c *columns) row(values ...any) { c.rows = append(c.rows, values) }
 
-func (c *columns) into(b *batch, d dialect, q *query) {
+// into adds the rows to a batch; more are further arguments, the same for all.
+func (c *columns) into(b *batch, d dialect, q *query, more ...any) {
 	if d == sqlite {
 		for _, row := range c.rows {
-			b.add(q, row...)
+			b.add(q, append(row, more...)...)
 		}
 		return
 	}
@@ -145,5 +146,5 @@ func (c *columns) into(b *batch, d dialect, q *query) {
 		}
 		args[i] = column
 	}
-	b.add(q, args...)
+	b.add(q, append(args, more...)...)
 }

@@ -14,8 +14,8 @@ var (
 		FROM whatsapp_sessions s WHERE s.tenant_id = $1`)
 
 	insertPreKeys = statements(`INSERT INTO whatsmeow_pre_keys (jid, key_id, key, uploaded)
-			SELECT * FROM unnest($1::text[], $2::int[], $3::bytea[], $4::boolean[])`,
-		`INSERT INTO whatsmeow_pre_keys (jid, key_id, key, uploaded) VALUES (?1, ?2, ?3, ?4)`)
+			SELECT $3, k.id, k.key, true FROM unnest($1::int[], $2::bytea[]) AS k (id, key)`,
+		`INSERT INTO whatsmeow_pre_keys (jid, key_id, key, uploaded) VALUES (?3, ?1, ?2, true)`)
 
 	storeNextPreKey = statement(`UPDATE whatsapp_sessions SET next_prekey = $2 WHERE tenant_id = $1`)
 )
@@ -45,12 +45,12 @@ func (r Ratchet) AddPreKeys(ctx context.Context, t domain.Tenure, jid string, ma
 			next = 1 // sixteen million keys later nobody remembers the first
 			pairs = make(uint32(next))
 		}
-		table := newColumns(4)
+		table := newColumns(2)
 		for _, p := range pairs {
-			table.row(jid, int64(p.ID), p.Key[:], true)
+			table.row(int64(p.ID), p.Key[:])
 		}
 		var out batch
-		table.into(&out, r.s.dialect, insertPreKeys)
+		table.into(&out, r.s.dialect, insertPreKeys, jid)
 		out.add(storeNextPreKey, t.TenantID, next+int64(len(pairs)))
 		out.add(commit)
 		return c.run(ctx, &out)

@@ -206,10 +206,3 @@ func (r Ratchet) HasPNSessions(ctx context.Context, jid, user string) (has bool,
 		jid, user+":%").Scan(&has)
 	return has, err
 }
-
-// Sweep deletes buffered hashes older than the age, of all devices.
-func (r Ratchet) Sweep(ctx context.Context, age time.Duration) (err error) {
-	defer translated("sweep buffered messages", &err)
-	_, err = r.s.writer.ExecContext(ctx, r.s.text(`DELETE FROM whatsmeow_event_buffer WHERE insert_timestamp < $1`), time.Now().Add(-age).UnixMilli())
-	return err
-}

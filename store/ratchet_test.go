@@ -189,6 +189,22 @@ func TestSweep_DeletesOldHashesOfAllDevices(t *testing.T) {
 	})
 }
 
+func TestSweep_ForgetsMessagesThatWhatsAppHasForgotten(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.mustReceive(incoming("old", "x"), silent)
+		db, _ := w.DBForWhatsApp()
+		for i, age := range []time.Duration{46 * 24 * time.Hour, 44 * 24 * time.Hour} {
+			_, err := db.ExecContext(t.Context(), "UPDATE inbound_seen SET seen_at = $1", domain.Now().Add(-age))
+			must(t, err)
+			w.mustReceive(incoming("young"+fmt.Sprint(i), "x"), silent)
+			must(t, w.Ratchet().Sweep(t.Context(), time.Hour))
+			if n, want := count(t, w.Store, "SELECT count(*) FROM inbound_seen"), 2+2*i; n != want {
+				t.Errorf("after %v %d keys are left, want %d", age, n, want)
+			}
+		}
+	})
+}
+
 // preKeys makes n keys from the first free id on.
 func preKeys(n int) func(first uint32) []domain.PreKeyPair {
 	return func(first uint32) (pairs []domain.PreKeyPair) {
