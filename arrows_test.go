@@ -8,7 +8,7 @@ import (
 )
 
 // arrows are the imports that each room may have of ours, and the technologies
-// that it alone may touch. See docs/architecture.md.
+// that it alone may touch. CONTRIBUTING.md has the same table.
 var rooms = map[string][]string{
 	"flowhq/domain":          {},
 	"flowhq/domain/flow":     {"flowhq/domain"},
