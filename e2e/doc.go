@@ -4,7 +4,8 @@
 //
 // Environment:
 //
-//	FLOWHQ_BINARY         the program to test; built from this module when unset
+//	FLOWHQ_BINARY         the program to test; built from this module when unset.
+//	                      With one built with -race a race fails its test
 //	FLOWHQ_TEST_POSTGRES  address of a role that may create databases; without it
 //	                      the Postgres half of every test is skipped, loudly
 //	FLOWHQ_CHAOS=full     crash and flood tests at full size; their results are

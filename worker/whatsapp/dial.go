@@ -43,8 +43,10 @@ type network struct {
 // newNetwork prepares dialling. With a redirect it also sets the process-wide
 // root key of whatsmeow, so one process serves one WhatsApp.
 func newNetwork(r Redirect) (*network, error) {
+	// A fleet that connects again resumes its TLS sessions.
+	resumed := tls.NewLRUClientSessionCache(16)
 	if !r.Active() {
-		return &network{}, nil
+		return &network{tls: &tls.Config{ClientSessionCache: resumed, MinVersion: tls.VersionTLS12}}, nil
 	}
 	pem, err := os.ReadFile(r.CAFile)
 	if err != nil {
@@ -59,7 +61,7 @@ func newNetwork(r Redirect) (*network, error) {
 		return nil, errors.New("FLOWHQ_WHATSAPP_ROOT_KEY must be 64 hex digits")
 	}
 	copy(whatsmeow.WACertPubKey[:], key)
-	return &network{addr: r.Addr, tls: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}, nil
+	return &network{addr: r.Addr, tls: &tls.Config{RootCAs: roots, ClientSessionCache: resumed, MinVersion: tls.VersionTLS12}}, nil
 }
 
 // client returns an HTTP client whose connections are guarded: once ctx ends
