@@ -128,6 +128,7 @@ func TestReset_OfAStoppedTenantUnlinksToo(t *testing.T) {
 			link := shop.session(t)
 			return link.JID == "" && w.keys(t, device) == 0, fmt.Sprintf("%+v", link)
 		})
+		shop.unserved(t)
 		if v := shop.tenant(t); v.Status != "NEW" {
 			t.Errorf("after a reset the tenant is %s, want NEW", v.Status)
 		}
