@@ -3,6 +3,7 @@ package domain
 import (
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -86,11 +87,21 @@ const DefaultTimezone = "Africa/Dar_es_Salaam"
 // Location returns the tenant's time zone; an unknown name falls back to EAT,
 // which has no daylight saving.
 func (c TenantConfig) Location() *time.Location {
-	if loc, err := time.LoadLocation(c.Timezone); err == nil && c.Timezone != "" {
-		return loc
+	if loc, ok := locations.Load(c.Timezone); ok {
+		return loc.(*time.Location)
 	}
-	return time.FixedZone("EAT", 3*60*60)
+	loc, err := time.LoadLocation(c.Timezone)
+	if err != nil || c.Timezone == "" {
+		return eastAfrica
+	}
+	locations.Store(c.Timezone, loc)
+	return loc
 }
+
+var (
+	eastAfrica = time.FixedZone("EAT", 3*60*60)
+	locations  sync.Map // name → *time.Location: loading one reads its file anew, and every message needs it
+)
 
 // TenantView is a tenant with all that a list or a page shows about it.
 type TenantView struct {
