@@ -29,7 +29,6 @@ type contender interface {
 	run(ctx context.Context) (time.Duration, error)
 	stop()
 	rss() (float64, error) // kB
-	all() []shop
 }
 
 const (
@@ -53,8 +52,6 @@ func (b *bare) name() string {
 	}
 	return "bare, no guarantees"
 }
-
-func (b *bare) all() []shop { return b.shops }
 
 func (b *bare) args() []string {
 	args := []string{"-db", b.db, "-parallel", strconv.Itoa(parallel)}
@@ -141,8 +138,6 @@ type product struct {
 }
 
 func (p *product) name() string { return "Flow HQ" }
-
-func (p *product) all() []shop { return p.shops }
 
 func (p *product) environment() []string {
 	return p.env("DATABASE_URL="+p.db, "LISTEN_ADDR=127.0.0.1:0", "FLOWHQ_TYPING_DELAY=off", "FLOWHQ_CONNECT_RATE=0", "FLOWHQ_LOG_LEVEL=info")

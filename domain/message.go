@@ -37,8 +37,12 @@ var statusRank = map[MessageStatus]int{
 	StatusQueued: 0, StatusSending: 1, StatusSent: 2, StatusDelivered: 3, StatusRead: 4,
 }
 
+// Rank is the place of s in the life of an outbound message; 0 for queued and
+// for every state outside of it.
+func (s MessageStatus) Rank() int { return statusRank[s] }
+
 // After reports whether s is a later state of delivery than other.
-func (s MessageStatus) After(other MessageStatus) bool { return statusRank[s] > statusRank[other] }
+func (s MessageStatus) After(other MessageStatus) bool { return s.Rank() > other.Rank() }
 
 // MediaKind names what a message carries; KindText for plain text.
 type MediaKind string

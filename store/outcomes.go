@@ -69,8 +69,6 @@ func tickStatements() *query {
 		text(`(SELECT ?1 AS tenant_id, ?2 AS wa_id, ?3 AS status, ?4 AS rank) AS u`))
 }
 
-var tickRank = map[domain.MessageStatus]int{domain.StatusSent: 2, domain.StatusDelivered: 3, domain.StatusRead: 4}
-
 // Ticks stores delivery and read receipts. The contract is worker.Outbox's.
 // A receipt proves that a message went out, whatever its row said.
 func (o Outbox) Ticks(ctx context.Context, ticks []domain.Tick) (err error) {
@@ -87,15 +85,15 @@ func (o Outbox) Ticks(ctx context.Context, ticks []domain.Tick) (err error) {
 		if !ok {
 			order = append(order, m)
 		}
-		if !ok || tickRank[t.Status] > tickRank[known] {
+		if !ok || t.Status.After(known) {
 			best[m] = t.Status
 		}
 	}
 	var b batch
 	table := newColumns(4)
 	for _, m := range order {
-		if rank := tickRank[best[m]]; rank > 0 {
-			table.row(m.tenant, m.waID, string(best[m]), rank)
+		if status := best[m]; status.After(domain.StatusSending) {
+			table.row(m.tenant, m.waID, string(status), status.Rank())
 		}
 	}
 	if len(table.rows) == 0 {

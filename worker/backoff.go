@@ -11,10 +11,9 @@ import (
 type reconnectDelay struct{ attempt int }
 
 const (
-	reconnectMin    = time.Second
-	reconnectMax    = 5 * time.Minute
-	stableAfter     = 30 * time.Second // a connection that held this long resets the backoff
-	outageAlertedAt = 5 * time.Minute
+	reconnectMin = time.Second
+	reconnectMax = 5 * time.Minute
+	stableAfter  = 30 * time.Second // a connection that held this long resets the backoff
 )
 
 // next returns how long to wait before the next attempt.

@@ -48,7 +48,8 @@ func (r *runner) restart() bool {
 	return true
 }
 
-// acknowledge acknowledges a command.
+// acknowledge tells the lease row that a command is carried out, CommandNone if
+// there was none, and whether the tenant is wanted from now on.
 func (r *runner) acknowledge(c domain.Command, wanted bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), storeDeadline)
 	defer cancel()

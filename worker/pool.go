@@ -150,11 +150,15 @@ func (p *Pool) releaseAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	terms := make([]domain.Tenure, len(owned))
-	for i, l := range owned {
+	return p.svc.Leases.Release(ctx, termsOf(owned), 0)
+}
+
+func termsOf(leases []domain.Lease) []domain.Tenure {
+	terms := make([]domain.Tenure, len(leases))
+	for i, l := range leases {
 		terms[i] = l.Tenure
 	}
-	return p.svc.Leases.Release(ctx, terms, 0)
+	return terms
 }
 
 // sweep removes what only had to be kept for a while, about once an hour.
@@ -201,11 +205,7 @@ func (p *Pool) serve(ctx context.Context, leases []domain.Lease) {
 	profiles, err := p.svc.Profiles.Profiles(ctx, ids)
 	if err != nil {
 		p.svc.Logger.Warn("tenants are not readable; their leases go back", "error", err)
-		terms := make([]domain.Tenure, len(leases))
-		for i, l := range leases {
-			terms[i] = l.Tenure
-		}
-		if err := p.svc.Leases.Release(ctx, terms, time.Second); err != nil {
+		if err := p.svc.Leases.Release(ctx, termsOf(leases), time.Second); err != nil {
 			p.svc.Logger.Error("leases are not released", "error", err)
 		}
 		return

@@ -34,7 +34,6 @@ type runner struct {
 	linkedAt   time.Time // when a phone was linked that has not connected yet
 	backoff    reconnectDelay
 	online     atomic.Bool
-	downFrom   time.Time
 	replaced   []time.Time
 }
 
@@ -198,7 +197,7 @@ func (r *runner) linked(jid string) time.Duration {
 }
 
 func (r *runner) connectedNow(phone Phone) {
-	r.downFrom, r.linkedAt = time.Time{}, time.Time{}
+	r.linkedAt = time.Time{}
 	r.online.Store(true)
 	r.logger.Info("connected to WhatsApp")
 	r.report(domain.LinkReport{Event: domain.EventConnected, JID: r.jid})
@@ -240,9 +239,6 @@ func (r *runner) ended(reason domain.Reason, detail string, since time.Time) tim
 }
 
 func (r *runner) reconnectLater(reason domain.Reason, detail string) time.Duration {
-	if r.downFrom.IsZero() {
-		r.downFrom = time.Now()
-	}
 	wait := r.backoff.next()
 	at := domain.Now().Add(wait)
 	r.report(domain.LinkReport{Event: domain.EventLost, Reason: reason, Detail: detail, RetryAt: &at})
@@ -280,27 +276,17 @@ func (r *runner) unlink(reason domain.Reason, detail string) time.Duration {
 		r.jid = ""
 	}
 	r.report(domain.LinkReport{Event: domain.EventFailed, Unlinked: true, Reason: reason, Detail: detail, LastError: string(reason)})
-	r.stand(false)
+	r.acknowledge(domain.CommandNone, false)
+	r.cancel(errReleased)
 	return 0
 }
 
 // rest ends the tenure: trying again would do harm or nobody is there.
 func (r *runner) rest(e domain.Event, reason domain.Reason, detail string) time.Duration {
 	r.report(domain.LinkReport{Event: e, Reason: reason, Detail: detail, LastError: string(reason)})
-	r.stand(false)
+	r.acknowledge(domain.CommandNone, false)
+	r.cancel(errReleased)
 	return 0
-}
-
-// stand tells the lease whether the tenant is wanted; unwanted ends the tenure.
-func (r *runner) stand(wanted bool) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), storeDeadline)
-	defer cancel()
-	if err := r.svc.Leases.CommandDone(ctx, r.tenure, domain.CommandNone, wanted); err != nil {
-		r.logger.Error("lease is not updated", "error", err)
-	}
-	if !wanted {
-		r.cancel(errReleased)
-	}
 }
 
 // storeDeadline bounds one call to the database outside of the message path.

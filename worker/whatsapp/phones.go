@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -15,7 +14,6 @@ import (
 	"go.mau.fi/whatsmeow/store"
 	"go.mau.fi/whatsmeow/store/sqlstore"
 	"go.mau.fi/whatsmeow/types"
-	"google.golang.org/protobuf/proto"
 
 	"flowhq/domain"
 	"flowhq/worker"
@@ -267,8 +265,3 @@ func (ph *phone) countLine(line string) {
 }
 
 var errNotLinked = errors.New("not linked")
-
-// versionClient is for requests that belong to no tenant.
-func (p *Phones) versionClient(ctx context.Context) *http.Client { return p.network.client(ctx, nil) }
-
-func text(s string) *string { return proto.String(s) }

@@ -10,6 +10,7 @@ import (
 	"go.mau.fi/whatsmeow"
 	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
+	"google.golang.org/protobuf/proto"
 
 	"flowhq/domain"
 	"flowhq/worker"
@@ -40,7 +41,7 @@ func (ph *phone) Send(ctx context.Context, row domain.Outbound) (time.Time, erro
 	ph.sending.Store(true)
 	defer ph.sending.Store(false)
 	defer ks.end(o)
-	resp, err := ph.client.SendMessage(context.WithValue(ctx, opKey{}, o), to, &waE2E.Message{Conversation: text(row.Text)},
+	resp, err := ph.client.SendMessage(context.WithValue(ctx, opKey{}, o), to, &waE2E.Message{Conversation: proto.String(row.Text)},
 		whatsmeow.SendRequestExtra{ID: row.WAID, Timeout: ackTimeout})
 	if err != nil {
 		return time.Time{}, ph.classify(err)
@@ -148,5 +149,5 @@ func (ph *phone) messageForRetry(_, _ types.JID, id types.MessageID) *waE2E.Mess
 	if !ok {
 		return nil
 	}
-	return &waE2E.Message{Conversation: text(row.Text)}
+	return &waE2E.Message{Conversation: proto.String(row.Text)}
 }

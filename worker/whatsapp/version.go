@@ -43,7 +43,7 @@ func UseStoredVersion(ctx context.Context, v Versions) error {
 func (p *Phones) RefreshVersion(ctx context.Context, v Versions) error {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	latest, err := whatsmeow.GetLatestVersion(ctx, p.versionClient(ctx))
+	latest, err := whatsmeow.GetLatestVersion(ctx, p.network.client(ctx, nil))
 	if err != nil {
 		return fmt.Errorf("ask WhatsApp for its version: %w", err)
 	}
