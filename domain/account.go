@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"context"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,8 +25,41 @@ type User struct {
 	PasswordHash string // argon2id, PHC form
 	Role         Role
 	Disabled     bool
+	TOTPSecret   []byte // sealed with the installation's secret; nil while there is no second factor
+	TOTPStep     int64  // the last time step that was accepted: a code works once
+	LastLoginAt  *time.Time
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
+}
+
+// Visitor is whom a login session belongs to and where it comes from.
+type Visitor struct {
+	UserID  uuid.UUID // zero before the login
+	Address string
+	Agent   string
+}
+
+type visitorKey struct{}
+
+// WithVisitor makes sessions that are stored under this context listable by
+// their user. Without it what was known of a session stays.
+func WithVisitor(ctx context.Context, v Visitor) context.Context {
+	return context.WithValue(ctx, visitorKey{}, v)
+}
+
+// VisitorOf returns what WithVisitor put into ctx.
+func VisitorOf(ctx context.Context) (v Visitor, ok bool) {
+	v, ok = ctx.Value(visitorKey{}).(Visitor)
+	return v, ok
+}
+
+// Login is one login session of a user, as a list of them shows it.
+type Login struct {
+	Token     []byte // as stored, to revoke it by
+	Address   string
+	Agent     string
+	CreatedAt time.Time
+	ExpiresAt time.Time
 }
 
 // APIKey is a bearer key. TenantID nil means every tenant (an admin key).
