@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,17 +48,19 @@ type App struct {
 	stop   context.CancelFunc
 	done   chan struct{}
 	err    error
+
+	bulkWaits chan struct{} // poked when a bulk job was added
 }
 
 // Start opens the database, brings it up to date and begins to serve. extra
 // may add routes. On error nothing is left running.
-func Start(ctx context.Context, c Config, logger *slog.Logger, extra func(*gin.Engine)) (*App, error) {
+func Start(ctx context.Context, c Config, logger *slog.Logger, extra func(*gin.Engine, handlers.Pages)) (*App, error) {
 	self := domain.Replica{ID: domain.NewID(), Name: c.ReplicaName, Version: version, Capacity: c.Worker.Capacity, StartedAt: domain.Now()}
 	s, err := openStore(ctx, c, self, logger)
 	if err != nil {
 		return nil, err
 	}
-	a := &App{Config: c, Store: s, logger: logger.With("replica", c.ReplicaName), done: make(chan struct{})}
+	a := &App{Config: c, Store: s, logger: logger.With("replica", c.ReplicaName), done: make(chan struct{}), bulkWaits: make(chan struct{}, 1)}
 	if err := a.assemble(ctx, self, extra); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -81,7 +86,7 @@ func upgradeWhatsApp(ctx context.Context, db *sql.DB, dialect string) error {
 	return whatsapp.Upgrade(ctx, db, dialect)
 }
 
-func (a *App) assemble(ctx context.Context, self domain.Replica, extra func(*gin.Engine)) error {
+func (a *App) assemble(ctx context.Context, self domain.Replica, extra func(*gin.Engine, handlers.Pages)) error {
 	engine, err := flow.New(flowFiles)
 	if err != nil {
 		return fmt.Errorf("load conversation texts: %w", err)
@@ -102,9 +107,53 @@ func (a *App) assemble(ctx context.Context, self domain.Replica, extra func(*gin
 	a.pool = worker.NewPool(&worker.Services{Leases: s.Leases(), Profiles: s.Profiles(), Reports: s.Reports(), Inbox: s.Inbox(), Outbox: s.Outbox(),
 		Ratchet: s.Ratchet(), Phones: a.phones, Waker: s.Waker(),
 		Engine: engine, Metrics: metrics, Logger: a.logger, Settings: a.Config.Worker, Crash: crash}, self)
-	web := &handlers.Server{Tenants: s.Tenants(), Links: s.Links(), Messages: s.Messages(), Keys: s.Accounts(), Health: s, Registry: registry, Logger: a.logger,
-		Held: a.pool.Held, MetricsToken: a.Config.MetricsToken, Static: staticFiles, Extra: extra}
-	return a.serve(web.Handler())
+	handler, err := a.web(ctx, registry, extra)
+	if err != nil {
+		return err
+	}
+	return a.serve(handler)
+}
+
+// web makes the HTTP side.
+func (a *App) web(ctx context.Context, registry *prometheus.Registry, extra func(*gin.Engine, handlers.Pages)) (http.Handler, error) {
+	s, c := a.Store, a.Config
+	secret, err := a.secret(ctx)
+	if err != nil {
+		return nil, err
+	}
+	web := &handlers.Server{Tenants: s.Tenants(), Links: s.Links(), Messages: s.Messages(), Keys: s.Accounts(), Health: s, Users: s.Accounts(), OneTime: s.OneTime(),
+		Throttles: s.Throttles(), Logins: s.WebSessions(), LoginStore: s.WebSessions(), Audits: s.Audits(), Operations: s.Operations(), History: s.History(), Bulk: s.Bulk(),
+		Versions: s.Versions(), Chats: s.Chats(), Settings: s.Settings(), Registry: registry, Logger: a.logger, Held: a.pool.Held, BulkWaits: a.pokeBulk,
+		MetricsToken: c.MetricsToken, Templates: templateFiles, Static: staticFiles, Secret: secret, SecureCookies: strings.HasPrefix(c.PublicURL, "https://"),
+		TrustedProxies: c.TrustedProxies, Extra: extra,
+		About: handlers.About{Version: version, WhatsmeowVersion: moduleVersion("go.mau.fi/whatsmeow"), WhatsAppVersion: whatsapp.Version, Database: maskURL(c.DatabaseURL),
+			Replica: c.ReplicaName, Lines: c.Lines()}}
+	return web.Handler()
+}
+
+// secret is that of the environment, or one that is made once and kept in the database.
+func (a *App) secret(ctx context.Context) ([]byte, error) {
+	if a.Config.Secret != "" {
+		return []byte(a.Config.Secret), nil
+	}
+	fresh := make([]byte, 32)
+	_, _ = rand.Read(fresh) // never fails
+	kept, err := a.Store.Settings().SettingOr(ctx, "secret", hex.EncodeToString(fresh))
+	return []byte(kept), err
+}
+
+// moduleVersion is the version of a library in this build.
+func moduleVersion(path string) string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, m := range info.Deps {
+		if m.Path == path {
+			return m.Version
+		}
+	}
+	return "unknown"
 }
 
 // serve listens first, so that a port in use is an error of Start, and then
@@ -135,6 +184,8 @@ func (a *App) serve(handler http.Handler) error {
 		}
 	}()
 	go a.refreshVersion(ctx)
+	go a.keepUp(ctx)
+	go a.runBulk(ctx)
 	go func() {
 		<-ctx.Done()
 		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)

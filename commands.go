@@ -3,21 +3,19 @@ package main
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/alexedwards/argon2id"
 	"github.com/google/uuid"
 	"golang.org/x/term"
 
 	"flowhq/domain"
+	"flowhq/handlers"
 	"flowhq/store"
 )
 
@@ -49,12 +47,39 @@ func (serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	logger.Info("ready", "listen", app.Addr, "after", time.Since(started).Round(time.Millisecond).String())
+	app.inviteFirstAdmin(ctx)
 	go func() {
 		<-ctx.Done()
 		logger.Info("stopping; tenants are handed over")
 		app.stop()
 	}()
 	return app.Wait()
+}
+
+// inviteFirstAdmin prints the link with which the first account is made, while
+// there is none. It works once and for a quarter of an hour.
+func (a *App) inviteFirstAdmin(ctx context.Context) {
+	path, err := handlers.SetupLink(ctx, a.Store.Accounts(), a.Store.OneTime())
+	if err != nil {
+		a.logger.Error("no link for the first admin; restart to try again", "error", err)
+		return
+	}
+	if path == "" {
+		return
+	}
+	fmt.Fprintf(os.Stderr, "\n  Nobody can sign in yet. Make the first account within 15 minutes:\n\n    %s%s\n\n", a.base(), path)
+}
+
+// base is the address of this installation for a browser.
+func (a *App) base() string {
+	if a.Config.PublicURL != "" {
+		return a.Config.PublicURL
+	}
+	host, port, err := net.SplitHostPort(a.Addr)
+	if err != nil || host == "" || host == "::" || host == "0.0.0.0" {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
 }
 
 // withStore runs a command on the migrated database, beside a running server.
@@ -122,7 +147,7 @@ func (k keyAddCmd) Run(ctx context.Context) error {
 		}
 		key.TenantID = &id
 	}
-	raw, hash := newKey()
+	raw, hash := handlers.NewAPIKey()
 	key.Hash = hash
 	return withStore(ctx, func(s *store.Store) error {
 		if err := s.Accounts().AddKey(ctx, key); err != nil {
@@ -133,23 +158,12 @@ func (k keyAddCmd) Run(ctx context.Context) error {
 	})
 }
 
-// newKey makes a bearer key and the hash under which it is stored.
-func newKey() (raw string, hash []byte) {
-	secret := make([]byte, 24)
-	_, _ = rand.Read(secret)
-	raw = "fhq_" + hex.EncodeToString(secret)
-	sum := sha256.Sum256([]byte(raw))
-	return raw, sum[:]
-}
-
 type userAddCmd struct {
 	Email  string `required:"" help:"Address with which the person signs in."`
 	Role   string `default:"admin" enum:"admin,owner,staff" help:"admin, owner or staff."`
 	Name   string `help:"Name that others see."`
 	Tenant string `help:"Id of the tenant that an owner or a member of the staff belongs to."`
 }
-
-const minPassword = 10
 
 // Run adds a user. The password comes from FLOWHQ_PASSWORD or from a prompt.
 func (u userAddCmd) Run(ctx context.Context) error {
@@ -161,11 +175,11 @@ func (u userAddCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if len(password) < minPassword || len(password) > 1000 {
-		return domain.Errorf(domain.KindInvalid, "The password must have at least %d characters.", minPassword)
+	if problem := domain.CheckPassword(password, user.Name, user.Email); problem != "" {
+		return domain.Errorf(domain.KindInvalid, "%s", problem)
 	}
-	if user.PasswordHash, err = argon2id.CreateHash(password, argon2id.DefaultParams); err != nil {
-		return fmt.Errorf("hash password: %w", err)
+	if user.PasswordHash, err = handlers.HashPassword(password); err != nil {
+		return err
 	}
 	return withStore(ctx, func(s *store.Store) error {
 		if err := s.Accounts().AddUser(ctx, user); err != nil {
@@ -177,8 +191,8 @@ func (u userAddCmd) Run(ctx context.Context) error {
 }
 
 func (u userAddCmd) user() (domain.User, error) {
-	email := strings.ToLower(strings.TrimSpace(u.Email))
-	if at := strings.IndexByte(email, '@'); at < 1 || at == len(email)-1 || len(email) > 254 || strings.ContainsAny(email, " \x00") {
+	email, err := domain.ParseEmail(u.Email)
+	if err != nil {
 		return domain.User{}, domain.Errorf(domain.KindInvalid, "%q is not an e-mail address.", u.Email)
 	}
 	now := domain.Now()

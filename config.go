@@ -28,10 +28,14 @@ type Config struct {
 	LogLevel     slog.Level
 	LogJSON      bool
 	MetricsToken string
-	Redirect     whatsapp.Redirect
-	Unsafe       whatsapp.Unsafe
-	CrashAt      string // "POINT:N", tests only
-	Worker       worker.Settings
+	// PublicURL is the address in the browser, without a slash at its end; empty: that of the listener.
+	PublicURL string
+	// TrustedProxies are addresses or networks of proxies before us.
+	TrustedProxies []string
+	Redirect       whatsapp.Redirect
+	Unsafe         whatsapp.Unsafe
+	CrashAt        string // "POINT:N", tests only
+	Worker         worker.Settings
 }
 
 // reader collects every mistake of the environment before it complains.
@@ -108,6 +112,7 @@ func LoadConfig(get func(string) string) (Config, error) {
 		Worker: worker.DefaultSettings(),
 	}
 	c.readListener(r)
+	c.readPublic(r)
 	c.readDatabase(r)
 	c.readRedirect(r)
 	c.readWorker(r)
@@ -136,6 +141,21 @@ func (c *Config) readListener(r *reader) {
 	_, port, err := net.SplitHostPort(c.ListenAddr)
 	if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || n < 0 || n > 65535 {
 		r.fail("LISTEN_ADDR", "must be host:port such as 127.0.0.1:8080, not %q", c.ListenAddr)
+	}
+}
+
+// readPublic reads how browsers reach this installation.
+func (c *Config) readPublic(r *reader) {
+	c.PublicURL = strings.TrimRight(r.text("FLOWHQ_PUBLIC_URL", ""), "/")
+	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Path != "" || (u.Scheme != "https" && u.Scheme != "http")) {
+		r.fail("FLOWHQ_PUBLIC_URL", "must be an address such as https://flowhq.example.com, not %q", c.PublicURL)
+	}
+	for _, part := range strings.FieldsFunc(r.text("FLOWHQ_TRUSTED_PROXIES", ""), func(r rune) bool { return r == ',' || r == ' ' }) {
+		if _, _, err := net.ParseCIDR(part); err != nil && net.ParseIP(part) == nil {
+			r.fail("FLOWHQ_TRUSTED_PROXIES", "must be addresses or networks such as 10.0.0.0/8, not %q", part)
+			continue
+		}
+		c.TrustedProxies = append(c.TrustedProxies, part)
 	}
 }
 
@@ -196,11 +216,19 @@ func (c Config) Lines() []any {
 	}
 	return []any{
 		"database", maskURL(c.DatabaseURL), "db_conns", c.DBConns, "listen", c.ListenAddr, "replica", c.ReplicaName,
+		"public_url", orDefault(c.PublicURL, "not set"), "trusted_proxies", orDefault(strings.Join(c.TrustedProxies, " "), "none"),
 		"secret", masked(c.Secret), "metrics_token", masked(c.MetricsToken), "whatsapp", whatsApp,
 		"typing_delay", c.Worker.HumanPace, "loop_guard", c.Worker.LoopGuard, "capacity", c.Worker.Capacity,
 		"connect_rate", c.Worker.ConnectRate, "connect_burst", c.Worker.ConnectBurst, "lease_ttl", c.Worker.Timings.TTL.String(),
 		"owner_pause", c.Worker.OwnerPause.String(),
 	}
+}
+
+func orDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
 }
 
 func masked(secret string) string {

@@ -9,10 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/alexedwards/argon2id"
-	"github.com/gin-gonic/gin"
-
 	"flowhq/domain"
+	"flowhq/handlers"
 	"flowhq/simulator"
 )
 
@@ -74,7 +72,7 @@ func startDemo(ctx context.Context, dir, listen string) (*App, *demo, error) {
 	if err := world.people(); err != nil {
 		return nil, nil, errors.Join(err, sim.Close())
 	}
-	app, err := Start(ctx, c, newLogger(c), func(r *gin.Engine) { world.routes(r) })
+	app, err := Start(ctx, c, newLogger(c), world.routes)
 	if err != nil {
 		return nil, nil, errors.Join(err, sim.Close())
 	}
@@ -144,16 +142,16 @@ func (d *demo) welcome(ctx context.Context) error {
 	secret := make([]byte, 9)
 	_, _ = rand.Read(secret)
 	password := hex.EncodeToString(secret)
-	hash, err := argon2id.CreateHash(password, argon2id.DefaultParams)
+	hash, err := handlers.HashPassword(password)
 	if err != nil {
-		return fmt.Errorf("hash password: %w", err)
+		return err
 	}
 	now := domain.Now()
 	admin := domain.User{ID: domain.NewID(), Email: "admin@demo.flowhq.example", Name: "Demo", PasswordHash: hash, Role: domain.RoleAdmin, CreatedAt: now, UpdatedAt: now}
 	if err := d.app.Store.Accounts().AddUser(ctx, admin); err != nil {
 		return fmt.Errorf("demo admin: %w", err)
 	}
-	raw, keyHash := newKey()
+	raw, keyHash := handlers.NewAPIKey()
 	if err := d.app.Store.Accounts().AddKey(ctx, domain.APIKey{ID: domain.NewID(), Label: "demo", Hash: keyHash, CreatedAt: now}); err != nil {
 		return fmt.Errorf("demo key: %w", err)
 	}

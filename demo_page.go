@@ -12,13 +12,13 @@ import (
 	"rsc.io/qr"
 
 	"flowhq/domain"
+	"flowhq/handlers"
 	"flowhq/simulator"
 )
 
 // routes are the pages of the demo. They exist in this mode only.
-func (d *demo) routes(r *gin.Engine) {
+func (d *demo) routes(r *gin.Engine, _ handlers.Pages) {
 	page := template.Must(template.ParseFS(templateFiles, "demo/demo.html"))
-	r.GET("/", func(c *gin.Context) { c.Redirect(http.StatusSeeOther, "/demo") })
 	r.GET("/demo", func(c *gin.Context) {
 		var out bytes.Buffer
 		if err := page.Execute(&out, demoPage{Tenants: d.tenants, Customers: d.customers}); err != nil {

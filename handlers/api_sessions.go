@@ -56,11 +56,8 @@ func (s *Server) pairingCode(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case v.Session.State == domain.SessionConnected || v.Session.JID != "":
-		return domain.Errorf(domain.KindConflict, "This tenant is linked already. Reset the session first to link another phone.")
-	case v.Worker.Status != domain.WorkerRunning:
-		return domain.Errorf(domain.KindConflict, "Start the tenant first, then ask for a pairing code.")
+	if err := mayAskCode(v); err != nil {
+		return err
 	}
 	if err := s.Links.AskPairingCode(c.Request.Context(), id, phone); err != nil {
 		return err

@@ -42,13 +42,18 @@ type Links interface {
 // Messages are the log and the outbox of tenants.
 type Messages interface {
 	// ListMessages returns messages newest first. Outbound ones carry the state of their outbox row.
-	ListMessages(ctx context.Context, tenant uuid.UUID, q domain.PageQuery) (domain.Page[domain.MessageLog], error)
+	ListMessages(ctx context.Context, tenant uuid.UUID, f domain.MessageFilter, q domain.PageQuery) (domain.Page[domain.MessageLog], error)
 	Message(ctx context.Context, tenant, id uuid.UUID) (domain.MessageLog, error)
 	// Enqueue adds a message to the outbox with its log row. With a DedupKey
 	// that was used before it stores nothing and returns the first row; when
 	// that row has another recipient or text the error is KindConflict. Full
 	// queues are KindBusy.
 	Enqueue(ctx context.Context, m domain.Outbound) (domain.Outbound, error)
+	// RetryMessage puts a failed or expired message back into the queue under
+	// the same WhatsApp id; KindConflict for any other state.
+	RetryMessage(ctx context.Context, tenant, id uuid.UUID) error
+	// Waiting counts the messages that are not sent yet.
+	Waiting(ctx context.Context, tenant uuid.UUID) (int, error)
 	// WAKey returns the key from which the WhatsApp ids of a tenant are derived.
 	WAKey(ctx context.Context, tenant uuid.UUID) ([]byte, error)
 }
@@ -59,6 +64,11 @@ type Keys interface {
 	KeyByHash(ctx context.Context, hash []byte) (domain.APIKey, error)
 	// TouchKey notes the use of a key, at most once a minute.
 	TouchKey(ctx context.Context, id uuid.UUID, at time.Time) error
+	// AddKey: an unknown tenant is KindNotFound.
+	AddKey(ctx context.Context, key domain.APIKey) error
+	// ListKeys returns keys newest first, revoked ones too.
+	ListKeys(ctx context.Context, scope domain.Scope, q domain.PageQuery) (domain.Page[domain.APIKey], error)
+	RevokeKey(ctx context.Context, scope domain.Scope, id uuid.UUID, at time.Time) error
 }
 
 // Health says how the installation is.

@@ -1,11 +1,13 @@
 package handlers
 
 import (
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
 
+	"github.com/alexedwards/scs/v2"
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -14,48 +16,132 @@ import (
 
 // Server answers HTTP. Every field is required unless it says otherwise.
 type Server struct {
-	Tenants  Tenants
-	Links    Links
-	Messages Messages
-	Keys     Keys
-	Health   Health
-	Registry *prometheus.Registry
-	Logger   *slog.Logger
+	Tenants    Tenants
+	Links      Links
+	Messages   Messages
+	Keys       Keys
+	Health     Health
+	Users      Users
+	OneTime    OneTime
+	Throttles  Throttles
+	Logins     Logins
+	LoginStore scs.CtxStore
+	Audits     Audits
+	Operations Operations
+	History    History
+	Bulk       Bulk
+	Versions   Versions
+	Chats      Chats
+	Settings   Settings
+	Registry   *prometheus.Registry
+	Logger     *slog.Logger
 	// Held reports how many tenants this replica serves and how many of them are connected.
 	Held func() (held, connected int)
+	// BulkWaits pokes whoever carries out bulk jobs.
+	BulkWaits func()
 	// MetricsToken guards /metrics for callers that are not on this machine; empty = this machine only.
 	MetricsToken string
-	// Static holds css, js and icons, served below /static.
-	Static fs.FS
+	// Templates and Static are the files of the same names.
+	Templates, Static fs.FS
+	// Secret is that of the installation, at least 32 bytes.
+	Secret []byte
+	// SecureCookies is true behind TLS.
+	SecureCookies bool
+	// TrustedProxies are the networks whose X-Forwarded-For counts.
+	TrustedProxies []string
+	// About describes the installation on the page System.
+	About About
 	// Extra adds routes; used by the demo. May be nil.
-	Extra func(*gin.Engine)
+	Extra func(*gin.Engine, Pages)
+
+	web *web
 }
 
+// About is what the page System tells of an installation.
+type About struct {
+	Version, WhatsmeowVersion, Database, Replica string
+	WhatsAppVersion                              func() string
+	// Lines are the effective settings, names and values in turn, secrets masked.
+	Lines []any
+}
+
+// Pages lets others answer with pages of the portals.
+type Pages interface {
+	// Page answers with templates/NAME.html.
+	Page(c *gin.Context, name string, page any) error
+	// Block answers with one block of it.
+	Block(c *gin.Context, name, block string, page any) error
+	// Do wraps an action whose errors are answered like those of every page.
+	Do(func(*gin.Context) error) gin.HandlerFunc
+}
+
+// Page is part of Pages.
+func (s *Server) Page(c *gin.Context, name string, page any) error {
+	return s.page(c, http.StatusOK, name, page)
+}
+
+// Block is part of Pages.
+func (s *Server) Block(c *gin.Context, name, block string, page any) error {
+	return s.block(c, http.StatusOK, name, block, page)
+}
+
+// Do is part of Pages.
+func (s *Server) Do(a func(*gin.Context) error) gin.HandlerFunc { return s.do(a) }
+
 // Handler returns the routes of the program.
-func (s *Server) Handler() http.Handler {
+func (s *Server) Handler() (http.Handler, error) {
+	r, err := s.engine()
+	if err != nil {
+		return nil, err
+	}
+	// Browsers of other sites cannot make ours change anything; programs with a
+	// key send no Origin and are not concerned.
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "This request came from another site and was refused.", http.StatusForbidden)
+	}))
+	return protection.Handler(s.withSessions(r)), nil
+}
+
+func (s *Server) engine() (*gin.Engine, error) {
+	var err error
+	if s.web, err = newWeb(s); err != nil {
+		return nil, err
+	}
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
-	_ = r.SetTrustedProxies(nil)
-	r.Use(s.recovered, headers, limitBody, limitTime)
-	r.NoRoute(s.do(func(*gin.Context) error { return domain.NotFound("page") }))
-	r.NoMethod(func(c *gin.Context) {
-		c.AbortWithStatusJSON(http.StatusMethodNotAllowed, gin.H{"error": apiError{Kind: domain.KindInvalid, Message: "This address does not take that method."}})
-	})
+	r.RemoteIPHeaders = []string{"X-Forwarded-For"}
+	if err := r.SetTrustedProxies(s.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	r.Use(s.recovered, s.headers, limitBody, limitTime)
+	r.NoRoute(s.do(s.identifyIfPerson), s.do(func(*gin.Context) error { return domain.NotFound("page") }))
+	r.NoMethod(s.noMethod)
 	r.GET("/healthz", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	r.GET("/readyz", s.do(s.ready))
 	r.GET("/metrics", s.metrics())
 	r.GET("/debug/pprof/profile", s.private(http.HandlerFunc(pprof.Profile)))
 	r.GET("/debug/pprof/heap", s.private(pprof.Handler("heap")))
 	r.GET("/debug/pprof/goroutine", s.private(pprof.Handler("goroutine")))
-	r.StaticFS("/static", http.FS(s.Static))
 	s.api(r.Group("/api/v1", s.do(s.identify)))
+	s.portal(r)
 	if s.Extra != nil {
-		s.Extra(r)
+		s.Extra(r, s)
 	}
-	// Browsers of other sites cannot make ours change anything; programs with a
-	// key send no Origin and are not concerned.
-	return http.NewCrossOriginProtection().Handler(r)
+	return r, nil
+}
+
+// identifyIfPerson lets the page of a wrong address show who is signed in.
+func (s *Server) identifyIfPerson(c *gin.Context) error {
+	if sessionless(c.Request.URL.Path) {
+		return nil
+	}
+	return s.identifyPerson(c)
+}
+
+func (s *Server) noMethod(c *gin.Context) {
+	c.AbortWithStatusJSON(http.StatusMethodNotAllowed, gin.H{"error": apiError{Kind: domain.KindInvalid, Message: "This address does not take that method."}})
 }
 
 func (s *Server) api(r *gin.RouterGroup) {

@@ -21,6 +21,9 @@ const (
 	versionTimeout = 20 * time.Second
 )
 
+// Version is the version of WhatsApp Web that we introduce ourselves with.
+func Version() string { return store.GetWAVersion().String() }
+
 // UseStoredVersion introduces us to WhatsApp with the version that was last
 // found good, if it is newer than the one whatsmeow was built with.
 func UseStoredVersion(ctx context.Context, v Versions) error {

@@ -1,0 +1,130 @@
+package handlers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+	"github.com/pquerna/otp/hotp"
+
+	"flowhq/domain"
+)
+
+// The second factor: RFC 6238 codes, and recovery codes that work once.
+
+const totpPeriod = 30 * time.Second
+
+type codePage struct{ Form form }
+
+func (s *Server) showCode(c *gin.Context) error {
+	if _, err := s.halfUser(c); err != nil {
+		return err
+	}
+	return s.page(c, http.StatusOK, "auth/code", codePage{emptyForm()})
+}
+
+// halfUser is who has given the right password and owes the code.
+func (s *Server) halfUser(c *gin.Context) (domain.User, error) {
+	id, err := uuid.Parse(s.web.logins.GetString(c.Request.Context(), keyHalf))
+	if err != nil {
+		return domain.User{}, errSignIn
+	}
+	user, err := s.Users.User(c.Request.Context(), domain.Scope{Admin: true}, id)
+	if err == nil && user.Disabled {
+		err = errSignIn
+	}
+	return user, err
+}
+
+func (s *Server) checkCode(c *gin.Context) error {
+	user, err := s.halfUser(c)
+	if err != nil {
+		return err
+	}
+	f := readForm(c, "code")
+	keys := [][]byte{s.throttleKey("code", user.ID.String()), s.throttleKey("address", clientAddress(c))}
+	if waiting, err := s.throttled(c, &f, keys); err != nil || waiting {
+		return orPage(err, func() error { return s.page(c, http.StatusTooManyRequests, "auth/code", codePage{f.shown()}) })
+	}
+	ok, err := s.codeAccepted(c.Request.Context(), user, f.Values["code"])
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if err := s.noteFailures(c, keys); err != nil {
+			return err
+		}
+		s.audit(c, domain.AuditEntry{Action: domain.AuditSignInFailed, Actor: user.Email})
+		f.Errors["code"] = s.speak(c).must("code.wrong")
+		return s.page(c, http.StatusUnprocessableEntity, "auth/code", codePage{f.shown()})
+	}
+	if err := s.Throttles.ClearFailures(c.Request.Context(), keys[0]); err != nil {
+		return err
+	}
+	return s.signIn(c, user, s.throttleKey("account", user.Email))
+}
+
+// codeAccepted takes a code of the second factor or a recovery code; each works once.
+func (s *Server) codeAccepted(ctx context.Context, user domain.User, code string) (bool, error) {
+	code = strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(code))
+	if len(code) == recoveryLength {
+		return s.Users.UseRecoveryCode(ctx, user.ID, recoveryHash(code))
+	}
+	secret, err := s.unseal(user.TOTPSecret)
+	if err != nil {
+		return false, err
+	}
+	step, ok := matchingStep(string(secret), code, time.Now())
+	if !ok || step <= user.TOTPStep {
+		return false, nil
+	}
+	return s.Users.UseTOTPStep(ctx, user.ID, step)
+}
+
+// matchingStep returns the time step to which a code belongs; clocks may be one step apart.
+func matchingStep(secret, code string, now time.Time) (int64, bool) {
+	current := now.Unix() / int64(totpPeriod.Seconds())
+	for step := current - 1; step <= current+1; step++ {
+		if hotp.Validate(code, uint64(step), secret) {
+			return step, true
+		}
+	}
+	return 0, false
+}
+
+// seal encrypts what must not be readable in a copy of the database.
+func (s *Server) seal(plain []byte) []byte { return s.web.sealer.Seal(nil, nil, plain, nil) }
+
+func (s *Server) unseal(sealed []byte) ([]byte, error) {
+	plain, err := s.web.sealer.Open(nil, nil, sealed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("a second factor cannot be decrypted; FLOWHQ_SECRET may have changed: %w", err)
+	}
+	return plain, nil
+}
+
+const (
+	recoveryCodes  = 10
+	recoveryLength = 16 // base32 digits, 80 bits
+)
+
+// newRecoveryCodes returns codes to write down and what is stored of them.
+func newRecoveryCodes() (codes []string, hashes [][]byte) {
+	for range recoveryCodes {
+		raw := base32.StdEncoding.EncodeToString(randomBytes(10))
+		codes = append(codes, raw[:4]+"-"+raw[4:8]+"-"+raw[8:12]+"-"+raw[12:])
+		hashes = append(hashes, recoveryHash(raw))
+	}
+	return codes, hashes
+}
+
+func recoveryHash(code string) []byte {
+	sum := sha256.Sum256([]byte("recovery " + code))
+	return sum[:]
+}

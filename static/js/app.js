@@ -1,0 +1,106 @@
+// What the pages need beside htmx. Everything else works without it.
+(() => {
+  "use strict";
+  const each = (selector, fn, root = document) => root.querySelectorAll(selector).forEach(fn);
+
+  // Hidden tabs do not poll; nor does a list while somebody reads further down.
+  document.addEventListener("htmx:config:request", (e) => {
+    const { sourceEvent, sourceElement } = e.detail.ctx;
+    if (sourceEvent?.type !== "every") return;
+    const reading = sourceElement?.hasAttribute("data-hold") && scrollY > 400;
+    if (document.hidden || reading || sourceElement?.contains(document.querySelector("details.menu[open]"))) e.preventDefault();
+  });
+
+  // Times stay true while the page is open.
+  const lang = document.documentElement.lang, relative = new Intl.RelativeTimeFormat(lang, { numeric: "always", style: "short" });
+  const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+  function age() {
+    each("time[data-ago]", (el) => {
+      const seconds = Math.round((Date.now() - Date.parse(el.dateTime)) / 1000);
+      if (seconds < 10) return;
+      const [unit, size] = units.find(([, s]) => seconds >= s);
+      el.textContent = relative.format(-Math.floor(seconds / size), unit);
+    });
+  }
+  setInterval(age, 10000);
+
+  // The age of a QR code, as a bar and as a number.
+  function countdown() {
+    each("[data-expires]", (el) => {
+      const left = Math.max(0, (Date.parse(el.dataset.expires) - Date.now()) / 1000), bar = el.querySelector("[data-bar]"), word = el.querySelector("[data-left]");
+      if (bar) bar.style.inlineSize = Math.min(100, (left * 100) / el.dataset.life) + "%";
+      if (word) word.textContent = Math.ceil(left);
+      el.classList.toggle("is-over", left === 0);
+    });
+  }
+  setInterval(countdown, 500);
+
+  // Charts, on pages that have one.
+  function charts() {
+    each("[data-chart]", (el) => {
+      if (!window.uPlot || el.dataset.drawn === el.dataset.chart) return;
+      el.dataset.drawn = el.dataset.chart;
+      el.replaceChildren();
+      const css = getComputedStyle(el), [stroke, second, text, grid] = ["--chart-in", "--chart-out", "--muted-foreground", "--border"].map((v) => css.getPropertyValue(v).trim());
+      const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
+      const plot = new uPlot({
+        width: el.clientWidth, height: 220, cursor: { y: false }, legend: { live: false },
+        scales: { y: { range: (_, min, max) => [0, Math.max(5, max * 1.1)] } },
+        axes: [axis, { ...axis, size: 46 }],
+        series: [{}, { label: el.dataset.in, stroke, width: 2, fill: stroke + "22" }, { label: el.dataset.out, stroke: second, width: 2 }],
+      }, JSON.parse(el.dataset.chart), el);
+      addEventListener("resize", () => plot.setSize({ width: el.clientWidth, height: 220 }));
+    });
+  }
+
+  function prepare() { age(); countdown(); charts(); }
+  document.addEventListener("htmx:after:swap", prepare);
+  prepare();
+
+  document.addEventListener("click", async (e) => {
+    const copy = e.target.closest("[data-copy]"), all = e.target.closest("[data-check-all]");
+    if (copy) {
+      await navigator.clipboard?.writeText(copy.dataset.copy);
+      copy.classList.add("is-done");
+      setTimeout(() => copy.classList.remove("is-done"), 1500);
+    }
+    if (all) { each("input[name=tenant]", (box) => { box.checked = all.checked; }); }
+    if (e.target.closest("[data-dismiss]")) e.target.closest(".toast-note").remove();
+    each("details.menu[open]", (m) => { if (!m.contains(e.target)) m.open = false; });
+    picked();
+  });
+  document.addEventListener("change", (e) => {
+    if (e.target.matches("[data-autosubmit] select")) e.target.form.requestSubmit();
+    picked();
+  });
+  function picked() {
+    each("[data-picked]", (el) => { el.textContent = document.querySelectorAll("input[name=tenant]:checked").length; });
+  }
+
+  // Toasts go by themselves, unless the pointer rests on them.
+  new MutationObserver(() => {
+    each(".toast-note:not([data-timed])", (note) => {
+      note.dataset.timed = "";
+      setTimeout(() => { if (!note.matches(":hover")) note.remove(); }, 8000);
+    });
+  }).observe(document.getElementById("toasts"), { childList: true });
+
+  // Keyboard: / searches, g t goes to tenants, Escape closes.
+  let before = "";
+  document.addEventListener("keydown", (e) => {
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
+    if (e.key === "Escape") {
+      each("details.menu[open]", (m) => { m.open = false; });
+      if (location.hash === "#nav") location.hash = "main";
+      return;
+    }
+    if (e.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (e.key === "/") {
+      e.preventDefault();
+      (document.querySelector("main input[type=search]") || document.getElementById("top-q"))?.focus();
+    }
+    const pages = { d: "/admin", t: "/admin/tenants", r: "/admin/replicas", a: "/admin/alerts" };
+    if (before === "g" && pages[e.key]) location.assign(pages[e.key]);
+    before = e.key;
+  });
+})();

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"flowhq/domain"
+)
+
+// What every replica does beside serving; the database lets one of them do it.
+const (
+	rollupEvery = 15 * time.Second
+	pruneEvery  = time.Hour
+	bulkEvery   = 5 * time.Second // in case a poke is lost, or another replica left a job behind
+)
+
+// keepUp counts messages into statistics and removes what has had its time,
+// until ctx ends.
+func (a *App) keepUp(ctx context.Context) {
+	up := a.Store.Upkeep()
+	rollup, prune := time.NewTicker(rollupEvery), time.NewTicker(pruneEvery)
+	defer rollup.Stop()
+	defer prune.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-rollup.C:
+			mine, err := up.ClaimRollup(ctx, domain.Now(), rollupEvery-time.Second)
+			if err == nil && mine {
+				err = up.Rollup(ctx, domain.Now())
+			}
+			if err != nil && ctx.Err() == nil {
+				a.logger.Warn("the statistics are not up to date", "error", err)
+			}
+		case <-prune.C:
+			if err := up.Housekeep(ctx, domain.Now()); err != nil && ctx.Err() == nil {
+				a.logger.Warn("old rows are not removed", "error", err)
+			}
+		}
+	}
+}
+
+// runBulk carries out bulk jobs, one after the other, until ctx ends.
+func (a *App) runBulk(ctx context.Context) {
+	ticker := time.NewTicker(bulkEvery)
+	defer ticker.Stop()
+	for {
+		worked, err := a.Store.Bulk().RunBulk(ctx)
+		if err != nil && ctx.Err() == nil {
+			a.logger.Warn("a bulk job is interrupted; it is continued", "error", err)
+		}
+		if worked && err == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.bulkWaits:
+		case <-ticker.C:
+		}
+	}
+}
+
+// pokeBulk tells runBulk that there is a new job.
+func (a *App) pokeBulk() {
+	select {
+	case a.bulkWaits <- struct{}{}:
+	default:
+	}
+}
