@@ -35,7 +35,7 @@ func (s *Server) listMessages(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	page, err := s.Messages.ListMessages(c.Request.Context(), tenantOf(c), q)
+	page, err := s.Messages.ListMessages(c.Request.Context(), tenantOf(c), domain.MessageFilter{}, q)
 	if err != nil {
 		return err
 	}

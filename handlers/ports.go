@@ -41,14 +41,18 @@ type Links interface {
 
 // Messages are the log and the outbox of tenants.
 type Messages interface {
-	// ListMessages returns messages newest first. Outbound ones carry the state of their outbox row.
-	ListMessages(ctx context.Context, tenant uuid.UUID, q domain.PageQuery) (domain.Page[domain.MessageLog], error)
+	// ListMessages returns messages that match, newest first. Outbound ones carry the state of their outbox row.
+	ListMessages(ctx context.Context, tenant uuid.UUID, f domain.MessageFilter, q domain.PageQuery) (domain.Page[domain.MessageLog], error)
 	Message(ctx context.Context, tenant, id uuid.UUID) (domain.MessageLog, error)
 	// Enqueue adds a message to the outbox with its log row. With a DedupKey
 	// that was used before it stores nothing and returns the first row; when
 	// that row has another recipient or text the error is KindConflict. Full
 	// queues are KindBusy.
 	Enqueue(ctx context.Context, m domain.Outbound) (domain.Outbound, error)
+	// RetryMessage puts a failed or expired message back into the queue, with
+	// the same WhatsApp id, so that it can never be shown twice. In any other
+	// state it is KindConflict.
+	RetryMessage(ctx context.Context, tenant, id uuid.UUID) error
 	// WAKey returns the key from which the WhatsApp ids of a tenant are derived.
 	WAKey(ctx context.Context, tenant uuid.UUID) ([]byte, error)
 }
