@@ -26,5 +26,7 @@ var (
 	_ handlers.Throttles = store.Throttles{}
 	_ handlers.Logins    = store.WebSessions{}
 	_ handlers.Audits    = store.Audits{}
+	_ handlers.History   = store.History{}
+	_ handlers.Chats     = store.Chats{}
 	_ handlers.Settings  = store.Settings{}
 )
