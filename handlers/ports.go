@@ -41,7 +41,7 @@ type Links interface {
 
 // Messages are the log and the outbox of tenants.
 type Messages interface {
-	// ListMessages returns messages newest first. Outbound ones carry the state of their outbox row.
+	// ListMessages returns messages that match, newest first. Outbound ones carry the state of their outbox row.
 	ListMessages(ctx context.Context, tenant uuid.UUID, f domain.MessageFilter, q domain.PageQuery) (domain.Page[domain.MessageLog], error)
 	Message(ctx context.Context, tenant, id uuid.UUID) (domain.MessageLog, error)
 	// Enqueue adds a message to the outbox with its log row. With a DedupKey
@@ -49,10 +49,11 @@ type Messages interface {
 	// that row has another recipient or text the error is KindConflict. Full
 	// queues are KindBusy.
 	Enqueue(ctx context.Context, m domain.Outbound) (domain.Outbound, error)
-	// RetryMessage puts a failed or expired message back into the queue under
-	// the same WhatsApp id; KindConflict for any other state.
+	// RetryMessage puts a failed or expired message back into the queue, with
+	// the same WhatsApp id, so that it can never be shown twice. In any other
+	// state it is KindConflict.
 	RetryMessage(ctx context.Context, tenant, id uuid.UUID) error
-	// Waiting counts the messages that are not sent yet.
+	// Waiting counts the messages of a tenant that are not sent yet.
 	Waiting(ctx context.Context, tenant uuid.UUID) (int, error)
 	// WAKey returns the key from which the WhatsApp ids of a tenant are derived.
 	WAKey(ctx context.Context, tenant uuid.UUID) ([]byte, error)

@@ -117,7 +117,7 @@ func TestWebSessions_LiveUntilTheyExpireOrAreEnded(t *testing.T) {
 
 		must(t, w.Commit("anonymous", []byte("1"), later))
 		must(t, w.Commit("old", []byte("2"), domain.Now().Add(-time.Second)))
-		known := store.WithVisitor(t.Context(), store.Visitor{UserID: user.ID, Address: "192.0.2.1", Agent: "Firefox"})
+		known := domain.WithVisitor(t.Context(), domain.Visitor{UserID: user.ID, Address: "192.0.2.1", Agent: "Firefox"})
 		must(t, w.CommitCtx(known, "known", []byte("3"), domain.Now()))
 		must(t, w.CommitCtx(t.Context(), "known", []byte("4"), later)) // renewed without a visitor
 

@@ -82,3 +82,7 @@ func BenchmarkReceive(b *testing.B) {
 		}
 	})
 }
+
+func inWorldB(b *testing.B, run func(b *testing.B, w *world)) {
+	eachDialect(b, func(b *testing.B, s *store.Store) { run(b, newWorld(b, s)) })
+}

@@ -34,6 +34,12 @@ type conversationRow struct {
 	SameCount   int        `bun:"same_count"`
 }
 
+func (r *conversationRow) conversation() domain.Conversation {
+	return domain.Conversation{TenantID: r.TenantID, Contact: r.Contact, ChatJID: r.ChatJID, State: []byte(r.State), Version: r.Version,
+		MutedUntil: utc(r.MutedUntil), MutedReason: r.MutedReason, LastInAt: utc(r.LastInAt), LastOutAt: utc(r.LastOutAt),
+		WindowStart: utc(r.WindowStart), WindowCount: r.WindowCount, LastText: r.LastText, SameCount: r.SameCount}
+}
+
 // Conversation returns the conversation with one contact.
 func (c Chats) Conversation(ctx context.Context, tenant uuid.UUID, contact string) (conv domain.Conversation, err error) {
 	defer translated("read conversation", &err)
@@ -41,9 +47,7 @@ func (c Chats) Conversation(ctx context.Context, tenant uuid.UUID, contact strin
 	if err := c.s.read.NewSelect().Model(r).WherePK().Scan(ctx); err != nil {
 		return conv, orNotFound(err, "conversation")
 	}
-	return domain.Conversation{TenantID: r.TenantID, Contact: r.Contact, ChatJID: r.ChatJID, State: []byte(r.State), Version: r.Version,
-		MutedUntil: utc(r.MutedUntil), MutedReason: r.MutedReason, LastInAt: utc(r.LastInAt), LastOutAt: utc(r.LastOutAt),
-		WindowStart: utc(r.WindowStart), WindowCount: r.WindowCount, LastText: r.LastText, SameCount: r.SameCount}, nil
+	return r.conversation(), nil
 }
 
 type customerRow struct {
@@ -90,4 +94,11 @@ func (c Chats) Customers(ctx context.Context, tenant uuid.UUID, q domain.PageQue
 		page.Items = append(page.Items, row.customer())
 	}
 	return page, nil
+}
+
+// Resume ends the silence of the bot in a conversation.
+func (c Chats) Resume(ctx context.Context, tenant uuid.UUID, contact string) (err error) {
+	defer translated("resume conversation", &err)
+	return changedOne(ctx, c.s.write.NewUpdate().Model((*conversationRow)(nil)).Set("muted_until = NULL").Set("muted_reason = ''").
+		Set("version = version + 1").Where("tenant_id = ? AND contact = ?", tenant, contact), "conversation")
 }

@@ -70,7 +70,7 @@ func (w *world) mustReceive(in domain.Incoming, d decision) domain.Receipt {
 // log returns all messages of the tenant, newest first.
 func (w *world) log() []domain.MessageLog {
 	w.t.Helper()
-	page, err := w.Messages().ListMessages(w.t.Context(), w.tenant.ID, domain.PageQuery{})
+	page, err := w.Messages().ListMessages(w.t.Context(), w.tenant.ID, domain.MessageFilter{}, domain.PageQuery{})
 	must(w.t, err)
 	return page.Items
 }

@@ -31,7 +31,7 @@ func TestIsolation_AForeignTenantsIDsReachNothing(t *testing.T) {
 				return err == nil, notFoundIsFine(err)
 			},
 			"Messages.ListMessages": func() (bool, error) {
-				p, err := w.Messages().ListMessages(ctx, foreign.ID, domain.PageQuery{Cursor: uuid.Max.String()})
+				p, err := w.Messages().ListMessages(ctx, foreign.ID, domain.MessageFilter{}, domain.PageQuery{Cursor: uuid.Max.String()})
 				return len(p.Items) > 0, err
 			},
 			"Outbox.ForRetry": func() (bool, error) { _, ok, err := w.Outbox().ForRetry(ctx, foreign.ID, m.WAID); return ok, err },

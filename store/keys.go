@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"time"
 
 	"github.com/google/uuid"
@@ -103,10 +104,7 @@ func (a Accounts) ListKeys(ctx context.Context, scope domain.Scope, q domain.Pag
 func (a Accounts) RevokeKey(ctx context.Context, scope domain.Scope, id uuid.UUID, at time.Time) (err error) {
 	defer translated("revoke API key", &err)
 	query := a.s.write.NewUpdate().Model((*keyRow)(nil)).Set("revoked_at = coalesce(revoked_at, ?)", stamp(at)).Where("id = ?", id)
-	if !scope.Admin {
-		query.Where("tenant_id = ?", scope.TenantID)
-	}
-	return changedOne(ctx, query, "API key")
+	return changedOne(ctx, within(query, scope), "API key")
 }
 
 // scoped narrows a query on a table with tenant_id to what a caller may see.
@@ -125,4 +123,13 @@ func changedOne(ctx context.Context, query *bun.UpdateQuery, what string) error 
 	}
 	n, err := res.RowsAffected()
 	return orNotFoundRows(n, err, what)
+}
+
+// changedAny reports whether a statement met a row.
+func changedAny(res sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }

@@ -42,7 +42,8 @@ func (l Links) AskPairingCode(ctx context.Context, tenant uuid.UUID, phone domai
 		if err != nil {
 			return err
 		}
-		w, err := wishOf(row.Lease, domain.EventStart, next != v.Lifecycle())
+		starts := next != v.Lifecycle()
+		w, err := wishOf(row.Lease, domain.EventStart, starts)
 		if err != nil {
 			return err
 		}
@@ -55,7 +56,10 @@ func (l Links) AskPairingCode(ctx context.Context, tenant uuid.UUID, phone domai
 			return err
 		}
 		_, err = tx.NewUpdate().Table("whatsapp_sessions").Set("pairing_phone = ?", string(phone)).Where("tenant_id = ?", tenant).Exec(ctx)
-		return err
+		if err != nil || !starts {
+			return err
+		}
+		return l.s.asked(ctx, tx, tenant, domain.EventStart, now)
 	})
 	if err == nil {
 		l.s.hint(ctx, tenant)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -48,12 +49,12 @@ func (m Messages) query(into any, tenant uuid.UUID) *bun.SelectQuery {
 		Join("LEFT JOIN outbox AS o ON o.tenant_id = m.tenant_id AND o.id = m.id").Where("m.tenant_id = ?", tenant)
 }
 
-// ListMessages returns messages newest first. The contract is handlers.Messages'.
-// An unknown tenant is KindNotFound.
-func (m Messages) ListMessages(ctx context.Context, tenant uuid.UUID, q domain.PageQuery) (page domain.Page[domain.MessageLog], err error) {
+// ListMessages returns messages that match, newest first. The contract is
+// handlers.Messages'. An unknown tenant is KindNotFound.
+func (m Messages) ListMessages(ctx context.Context, tenant uuid.UUID, f domain.MessageFilter, q domain.PageQuery) (page domain.Page[domain.MessageLog], err error) {
 	defer translated("list messages", &err)
 	var rows []*messageRow
-	query, err := newestFirst(m.query(&rows, tenant), "m.id", q)
+	query, err := newestFirst(m.filtered(m.query(&rows, tenant), tenant, f), "m.id", q)
 	if err != nil {
 		return page, err
 	}
@@ -68,6 +69,25 @@ func (m Messages) ListMessages(ctx context.Context, tenant uuid.UUID, q domain.P
 		page.Items = append(page.Items, row.message())
 	}
 	return page, nil
+}
+
+func (m Messages) filtered(query *bun.SelectQuery, tenant uuid.UUID, f domain.MessageFilter) *bun.SelectQuery {
+	if f.Direction != "" {
+		query.Where("m.direction = ?", string(f.Direction))
+	}
+	if f.Contact != "" {
+		query.Where("m.contact = ?", f.Contact)
+	}
+	if f.Dead { // the first two conditions are those of the index outbox_unsent
+		query.Where("m.id IN (SELECT d.id FROM outbox d WHERE NOT d.open AND d.sent_at IS NULL AND d.tenant_id = ? AND d.status IN (?, ?))",
+			tenant, string(domain.StatusFailed), string(domain.StatusExpired))
+	}
+	if search := strings.TrimSpace(domain.CleanText(f.Search)); search != "" {
+		query.WhereGroup(" AND ", func(g *bun.SelectQuery) *bun.SelectQuery {
+			return whereNumber(m.s.whereContains(g, "m.message_text", search), "m.contact", search)
+		})
+	}
+	return query
 }
 
 // mustExist tells an empty list from that of an unknown tenant.
@@ -91,4 +111,53 @@ func (m Messages) WAKey(ctx context.Context, tenant uuid.UUID) (key []byte, err 
 	defer translated("read tenant", &err)
 	err = m.s.read.NewSelect().Table("tenants").Column("wa_key").Where("id = ?", tenant).Scan(ctx, &key)
 	return key, orNotFound(err, "tenant")
+}
+
+// RetryMessage puts a message that failed or expired back into the queue. The
+// contract is handlers.Messages'. It is a person's message from here on: the
+// bot's silence does not take it back.
+func (m Messages) RetryMessage(ctx context.Context, tenant, id uuid.UUID) (err error) {
+	defer translated("retry message", &err)
+	err = m.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		now := domain.Now()
+		queued, err := changedAny(tx.NewUpdate().Table("outbox").Set("status = ?", string(domain.StatusQueued)).Set("open = ?", true).
+			Set("lane = ?", int(domain.LaneManual)).Set("attempts = 0").Set("last_error = ''").
+			Set("run_at = ?", now).Set("expires_at = ?", now.Add(domain.ManualLife)).
+			Where("tenant_id = ? AND id = ?", tenant, id).Where("NOT open").
+			Where("status IN (?, ?)", string(domain.StatusFailed), string(domain.StatusExpired)).Exec(ctx))
+		if err != nil || queued {
+			return err
+		}
+		return m.whyNotRetried(ctx, tx, tenant, id)
+	})
+	if err == nil {
+		m.s.hint(ctx, tenant)
+	}
+	return err
+}
+
+func (m Messages) whyNotRetried(ctx context.Context, tx bun.Tx, tenant, id uuid.UUID) error {
+	var status, direction string
+	var queued bool
+	err := tx.NewRaw(`SELECT coalesce(o.status, m.status), m.direction, o.id IS NOT NULL FROM message_logs m
+		LEFT JOIN outbox o ON o.tenant_id = m.tenant_id AND o.id = m.id WHERE m.tenant_id = ? AND m.id = ?`, tenant, id).Scan(ctx, &status, &direction, &queued)
+	if err != nil {
+		return orNotFound(err, "message")
+	}
+	switch s := domain.MessageStatus(status); {
+	case domain.Direction(direction) == domain.DirectionIn:
+		return domain.Errorf(domain.KindConflict, "This message came in; only messages that go out can be sent again.")
+	case !queued:
+		return domain.Errorf(domain.KindConflict, "This message was written on the phone and is not sent from here.")
+	case s == domain.StatusQueued, s == domain.StatusSending:
+		return domain.Errorf(domain.KindConflict, "This message is still being sent.")
+	case s == domain.StatusCancelled:
+		return domain.Errorf(domain.KindConflict, "This message was taken back because a person answered instead.")
+	}
+	return domain.Errorf(domain.KindConflict, "This message was sent already.")
+}
+
+// Waiting counts the messages of a tenant that are not sent yet.
+func (m Messages) Waiting(ctx context.Context, tenant uuid.UUID) (int, error) {
+	return m.s.Outbox().Pending(ctx, tenant)
 }

@@ -154,7 +154,7 @@ func TestListMessages_PagesNewestFirst(t *testing.T) {
 		}
 		var got []uuid.UUID
 		for q := (domain.PageQuery{Limit: 2}); ; {
-			page, err := w.Messages().ListMessages(t.Context(), w.tenant.ID, q)
+			page, err := w.Messages().ListMessages(t.Context(), w.tenant.ID, domain.MessageFilter{}, q)
 			must(t, err)
 			for _, m := range page.Items {
 				got = append(got, m.ID)
@@ -166,9 +166,9 @@ func TestListMessages_PagesNewestFirst(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("ids (-want +got):\n%s", diff)
 		}
-		_, err := w.Messages().ListMessages(t.Context(), domain.NewID(), domain.PageQuery{})
+		_, err := w.Messages().ListMessages(t.Context(), domain.NewID(), domain.MessageFilter{}, domain.PageQuery{})
 		wantKind(t, err, domain.KindNotFound)
-		page, err := w.Messages().ListMessages(t.Context(), storetest.NewTenant(t, w.Store).ID, domain.PageQuery{})
+		page, err := w.Messages().ListMessages(t.Context(), storetest.NewTenant(t, w.Store).ID, domain.MessageFilter{}, domain.PageQuery{})
 		if err != nil || len(page.Items) != 0 {
 			t.Errorf("a tenant without messages: %+v %v", page, err)
 		}
@@ -193,5 +193,86 @@ func TestGauges_CountTheWholeInstallation(t *testing.T) {
 		if g.OutboxOldest < time.Hour || g.OutboxOldest > time.Hour+time.Minute {
 			t.Errorf("the oldest message is %v old", g.OutboxOldest)
 		}
+	})
+}
+
+func TestListMessages_NarrowsToWhatIsLookedFor(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.mustReceive(incoming("A", "Habari ya ÉCOLE 100%_x"), answer("Karibu SALUNI"))
+		dead := w.queue("+255711222333", domain.LaneManual, domain.Now())
+		w.finish(dead, domain.StatusFailed)
+		w.queue("+255711222333", domain.LaneManual, domain.Now())
+		for name, c := range map[string]struct {
+			filter domain.MessageFilter
+			want   int
+		}{
+			"everything":     {domain.MessageFilter{}, 4},
+			"in":             {domain.MessageFilter{Direction: domain.DirectionIn}, 1},
+			"out":            {domain.MessageFilter{Direction: domain.DirectionOut}, 3},
+			"of a contact":   {domain.MessageFilter{Contact: neema}, 2},
+			"text":           {domain.MessageFilter{Search: "saluni"}, 1},
+			"special":        {domain.MessageFilter{Search: "0%_X"}, 1},
+			"wild":           {domain.MessageFilter{Search: "0%x"}, 0},
+			"number":         {domain.MessageFilter{Search: "0711 222"}, 2},
+			"dead":           {domain.MessageFilter{Dead: true}, 1},
+			"dead elsewhere": {domain.MessageFilter{Dead: true, Contact: neema}, 0},
+			"letters":        {domain.MessageFilter{Search: "ÉCOLE"}, 1},
+		} {
+			page, err := w.Messages().ListMessages(t.Context(), w.tenant.ID, c.filter, domain.PageQuery{})
+			if err != nil || len(page.Items) != c.want {
+				t.Errorf("%s: %d messages, error %v, want %d", name, len(page.Items), err, c.want)
+			}
+		}
+		_, err := w.Messages().ListMessages(t.Context(), domain.NewID(), domain.MessageFilter{Dead: true}, domain.PageQuery{})
+		wantKind(t, err, domain.KindNotFound)
+	})
+}
+
+func TestRetryMessage_PutsTheDeadBackUnderTheSameID(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		for _, status := range []domain.MessageStatus{domain.StatusFailed, domain.StatusExpired} {
+			m := w.queue(neema, domain.LaneReply, domain.Now())
+			w.finish(m, status)
+			wakes := w.Waker().Wakes(t.Context())
+			must(t, w.Messages().RetryMessage(t.Context(), w.tenant.ID, m.ID))
+			if got := <-wakes; got != w.tenant.ID {
+				t.Errorf("woke %s", got)
+			}
+			row := w.row(m.WAID)
+			if row.ID != m.ID || row.Status != domain.StatusQueued || row.Attempts != 0 || row.LastError != "" || row.RunAt.After(domain.Now()) ||
+				row.ExpiresAt == nil || row.ExpiresAt.Before(domain.Now().Add(domain.ManualLife-time.Minute)) {
+				t.Errorf("row %+v", row)
+			}
+			due, _, err := w.Outbox().Due(t.Context(), w.tenant.ID, 10, nil)
+			if err != nil || len(due) != 1 || due[0].ID != m.ID {
+				t.Errorf("due %v %v", due, err)
+			}
+			w.finish(m, domain.StatusSent)
+		}
+	})
+}
+
+func TestRetryMessage_RefusesEveryOtherState(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.mustReceive(incoming("A", "habari"), silent)
+		in := w.log()[0]
+		phone := incoming("B", "niko hapa")
+		phone.FromMe = true
+		w.mustReceive(phone, silent)
+		fromPhone := w.log()[0]
+		queued := w.queue(neema, domain.LaneManual, domain.Now())
+		sent := w.queue(neema, domain.LaneManual, domain.Now())
+		w.finish(sent, domain.StatusSent)
+		must(t, w.Outbox().Ticks(t.Context(), []domain.Tick{{TenantID: w.tenant.ID, WAID: sent.WAID, Status: domain.StatusRead}}))
+		failed := w.queue(neema, domain.LaneManual, domain.Now())
+		w.finish(failed, domain.StatusFailed)
+		other := storetest.NewTenant(t, w.Store).ID
+		wantUnchanged(t, w.Store, func() {
+			for _, id := range []uuid.UUID{in.ID, fromPhone.ID, queued.ID, sent.ID} {
+				wantKind(t, w.Messages().RetryMessage(t.Context(), w.tenant.ID, id), domain.KindConflict)
+			}
+			wantKind(t, w.Messages().RetryMessage(t.Context(), w.tenant.ID, domain.NewID()), domain.KindNotFound)
+			wantKind(t, w.Messages().RetryMessage(t.Context(), other, failed.ID), domain.KindNotFound)
+		})
 	})
 }

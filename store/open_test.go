@@ -200,7 +200,7 @@ func TestStore_ManyWritersAtOnceNeverMeetABusyDatabase(t *testing.T) {
 				return err
 			})
 			run(func(int) error {
-				_, err := w.Messages().ListMessages(t.Context(), w.tenant.ID, domain.PageQuery{})
+				_, err := w.Messages().ListMessages(t.Context(), w.tenant.ID, domain.MessageFilter{}, domain.PageQuery{})
 				return err
 			})
 		}

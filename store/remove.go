@@ -22,6 +22,12 @@ var (
 	wipeSeen   = statement(`DELETE FROM inbound_seen WHERE tenant_id = $1`)
 	wipeLogs   = statement(`DELETE FROM message_logs WHERE tenant_id = $1`)
 	wipeOutbox = statement(`DELETE FROM outbox WHERE tenant_id = $1`)
+	wipeStats  = statement(`DELETE FROM hourly_stats WHERE tenant_id = $1`)
+
+	// endLogins tells the processes that the tenant's users are signed out.
+	endLogins = statement(`INSERT INTO settings (key, value, updated_at) SELECT '` + sessionRevision + `', '1', $2
+		WHERE EXISTS (SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.tenant_id = $1)
+		ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(settings.value AS bigint) + 1 AS text), updated_at = excluded.updated_at`)
 
 	// patience is for tenants with a long history.
 	patience = statements(`SET LOCAL statement_timeout = '120s'`, `SELECT 1`)
@@ -34,6 +40,8 @@ func (b *batch) removeTenant(id uuid.UUID) {
 	b.add(wipeSeen, id)
 	b.add(wipeLogs, id)
 	b.add(wipeOutbox, id)
+	b.add(wipeStats, id)
+	b.add(endLogins, id, domain.Now())
 	b.add(wipeTenant, id)
 }
 

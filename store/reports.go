@@ -14,7 +14,7 @@ type Reports struct{ s *Store }
 func (s *Store) Reports() Reports { return Reports{s} }
 
 var (
-	loadStates = statement(`SELECT t.status, s.state, w.status, s.jid, s.pairing_phone, s.pairing_since, s.connected_at, s.last_seen_at
+	loadStates = statement(`SELECT t.status, s.state, w.status, s.jid, s.reason, s.pairing_phone, s.pairing_since, s.connected_at, s.last_seen_at
 		FROM tenants t JOIN whatsapp_sessions s ON s.tenant_id = t.id JOIN worker_processes w ON w.tenant_id = t.id
 		WHERE t.id = $1 FOR NO KEY UPDATE OF t`)
 
@@ -52,7 +52,7 @@ func (r Reports) Report(ctx context.Context, t domain.Tenure, l domain.LinkRepor
 // linkState is what a report finds.
 type linkState struct {
 	domain.Lifecycle
-	jid, pairingPhone                     string
+	jid, reason, pairingPhone             string
 	pairingSince, connectedAt, lastSeenAt *time.Time
 }
 
@@ -60,13 +60,16 @@ func (s *linkState) scan(found rows) error {
 	if !found.Next() {
 		return orElse(found.Err(), domain.ErrFenced) // no tenant, no lease
 	}
-	err := found.Scan(&s.Tenant, &s.Session, &s.Worker, &s.jid, &s.pairingPhone, &s.pairingSince, &s.connectedAt, &s.lastSeenAt)
+	err := found.Scan(&s.Tenant, &s.Session, &s.Worker, &s.jid, &s.reason, &s.pairingPhone, &s.pairingSince, &s.connectedAt, &s.lastSeenAt)
 	s.Linked = s.jid != ""
 	return err
 }
 
 func (s *linkState) report(b *batch, t domain.Tenure, l domain.LinkReport, next domain.Lifecycle) {
 	now := domain.Now()
+	if next != s.Lifecycle || string(l.Reason) != s.reason { // a code that was renewed is not worth an entry
+		b.event(t.TenantID, t.Replica, l.Event, l.Reason, l.Detail, now)
+	}
 	switch l.Event {
 	case domain.EventScanned:
 		s.pairingSince = &now

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -18,30 +19,6 @@ type WebSessions struct{ s *Store }
 
 // WebSessions returns the store as the session store of the portals.
 func (s *Store) WebSessions() WebSessions { return WebSessions{s} }
-
-// Visitor is what a login session shows of whom it belongs to.
-type Visitor struct {
-	UserID  uuid.UUID // zero before the login
-	Address string
-	Agent   string
-}
-
-type visitorKey struct{}
-
-// WithVisitor makes sessions that are stored under this context listable by
-// their user. Without it what was known of a session stays.
-func WithVisitor(ctx context.Context, v Visitor) context.Context {
-	return context.WithValue(ctx, visitorKey{}, v)
-}
-
-// Login is one login session of a user, as a list of them shows it.
-type Login struct {
-	Token     []byte // as stored, to revoke it by
-	Address   string
-	Agent     string
-	CreatedAt time.Time
-	ExpiresAt time.Time
-}
 
 type webSessionRow struct {
 	bun.BaseModel `bun:"table:sessions,alias:s"`
@@ -71,7 +48,7 @@ func (w WebSessions) FindCtx(ctx context.Context, token string) (data []byte, fo
 // CommitCtx stores a session until it expires.
 func (w WebSessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) (err error) {
 	defer translated("store login session", &err)
-	v, known := ctx.Value(visitorKey{}).(Visitor)
+	v, known := domain.VisitorOf(ctx)
 	row := &webSessionRow{Token: []byte(token), Data: data, Address: domain.CleanText(v.Address), Agent: domain.CleanText(v.Agent),
 		UserID: uuid.NullUUID{UUID: v.UserID, Valid: v.UserID != uuid.Nil}, CreatedAt: domain.Now(), ExpiresAt: stamp(expiry)}
 	insert := w.s.write.NewInsert().Model(row).On("CONFLICT (token) DO UPDATE").Set("data = excluded.data").Set("expires_at = excluded.expires_at")
@@ -85,8 +62,7 @@ func (w WebSessions) CommitCtx(ctx context.Context, token string, data []byte, e
 // DeleteCtx ends a session.
 func (w WebSessions) DeleteCtx(ctx context.Context, token string) (err error) {
 	defer translated("delete login session", &err)
-	_, err = w.s.write.NewDelete().Model((*webSessionRow)(nil)).Where("token = ?", []byte(token)).Exec(ctx)
-	return err
+	return w.s.endSessions(ctx, "token = ?", []byte(token))
 }
 
 // AllCtx returns the data of every session that has not expired, by token.
@@ -123,12 +99,12 @@ func (w WebSessions) Delete(token string) error {
 }
 
 // Logins lists the sessions of a user, newest first.
-func (w WebSessions) Logins(ctx context.Context, user uuid.UUID) (all []Login, err error) {
+func (w WebSessions) Logins(ctx context.Context, user uuid.UUID) (all []domain.Login, err error) {
 	defer translated("list login sessions", &err)
 	var rows []webSessionRow
 	err = w.s.read.NewSelect().Model(&rows).Where("user_id = ? AND expires_at > ?", user, domain.Now()).Order("created_at DESC").Limit(domain.MaxPageSize).Scan(ctx)
 	for _, r := range rows {
-		all = append(all, Login{Token: r.Token, Address: r.Address, Agent: r.Agent, CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC()})
+		all = append(all, domain.Login{Token: r.Token, Address: r.Address, Agent: r.Agent, CreatedAt: r.CreatedAt.UTC(), ExpiresAt: r.ExpiresAt.UTC()})
 	}
 	return all, err
 }
@@ -136,11 +112,44 @@ func (w WebSessions) Logins(ctx context.Context, user uuid.UUID) (all []Login, e
 // LogOut ends all sessions of a user, or only the one with this stored token.
 func (w WebSessions) LogOut(ctx context.Context, user uuid.UUID, only []byte) (err error) {
 	defer translated("end login sessions", &err)
-	query := w.s.write.NewDelete().Model((*webSessionRow)(nil)).Where("user_id = ?", user)
 	if only != nil {
-		query.Where("token = ?", only)
+		return w.s.endSessions(ctx, "user_id = ? AND token = ?", user, only)
 	}
-	_, err = query.Exec(ctx)
+	return w.s.endSessions(ctx, "user_id = ?", user)
+}
+
+// Revision changes whenever a session ended before its time. The contract is handlers.Logins'.
+func (w WebSessions) Revision(ctx context.Context) (n int64, err error) {
+	defer translated("read the revision of login sessions", &err)
+	text, err := w.s.Settings().Setting(ctx, sessionRevision)
+	if err != nil || text == "" {
+		return 0, err
+	}
+	return strconv.ParseInt(text, 10, 64)
+}
+
+// sessionRevision is the setting that counts the sessions that ended early.
+const sessionRevision = "session_revision"
+
+func (s *Store) endSessions(ctx context.Context, which string, args ...any) error {
+	return s.tx(ctx, func(ctx context.Context, tx bun.Tx) error { return endSessions(ctx, tx, which, args...) })
+}
+
+// endSessions deletes sessions and tells what other processes remember of them to be renewed.
+func endSessions(ctx context.Context, tx bun.Tx, which string, args ...any) error {
+	res, err := tx.NewDelete().Model((*webSessionRow)(nil)).Where(which, args...).Exec(ctx)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	return bumpRevision(ctx, tx)
+}
+
+func bumpRevision(ctx context.Context, tx bun.Tx) error {
+	_, err := tx.NewRaw(`INSERT INTO settings (key, value, updated_at) VALUES (?, '1', ?) ON CONFLICT (key) DO UPDATE
+		SET value = CAST(CAST(settings.value AS bigint) + 1 AS text), updated_at = excluded.updated_at`, sessionRevision, domain.Now()).Exec(ctx)
 	return err
 }
 

@@ -27,8 +27,12 @@ func (t Tenants) Steer(ctx context.Context, id uuid.UUID, e domain.Event) (v dom
 		if err != nil {
 			return err
 		}
+		changes := next != v.Lifecycle() || e != domain.EventStart
 		follow(&v, next, e, domain.Now())
-		return storeSteering(ctx, tx, &v, wish)
+		if err := storeSteering(ctx, tx, &v, wish); err != nil || !changes {
+			return err
+		}
+		return t.s.asked(ctx, tx, id, e, domain.Now())
 	})
 	if err != nil {
 		return domain.TenantView{}, err

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"crypto/rand"
-	"strings"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -78,16 +77,7 @@ func (t Tenants) Get(ctx context.Context, id uuid.UUID) (v domain.TenantView, er
 func (t Tenants) List(ctx context.Context, f domain.TenantFilter, q domain.PageQuery) (page domain.Page[domain.TenantView], err error) {
 	defer translated("list tenants", &err)
 	var rows []*tenantRow
-	query := viewQuery(t.s.read, &rows)
-	if !f.Scope.Admin {
-		query.Where("t.id = ?", f.Scope.TenantID)
-	}
-	if f.Status != "" {
-		query.Where("t.status = ?", string(f.Status))
-	}
-	if search := strings.TrimSpace(domain.CleanText(f.Search)); search != "" {
-		query.WhereGroup(" AND ", func(g *bun.SelectQuery) *bun.SelectQuery { return matches(g, search) })
-	}
+	query := t.s.filtered(viewQuery(t.s.read, &rows), f)
 	if query, err = newestFirst(query, "t.id", q); err != nil {
 		return page, err
 	}
@@ -103,27 +93,6 @@ func (t Tenants) List(ctx context.Context, f domain.TenantFilter, q domain.PageQ
 		page.Items = append(page.Items, v)
 	}
 	return page, nil
-}
-
-// matches looks for a part of a name, or of a number however it is written.
-func matches(q *bun.SelectQuery, search string) *bun.SelectQuery {
-	q = q.Where(`lower(t.name) LIKE ? ESCAPE '!'`, "%"+escapeLike(strings.ToLower(search))+"%")
-	digits := strings.TrimLeft(strings.Map(onlyDigits, search), "0")
-	if len(digits) >= 3 {
-		q = q.WhereOr(`t.phone_number LIKE ?`, "%"+digits+"%")
-	}
-	return q
-}
-
-func onlyDigits(r rune) rune {
-	if r < '0' || r > '9' {
-		return -1
-	}
-	return r
-}
-
-func escapeLike(s string) string {
-	return strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(s)
 }
 
 // Update changes a tenant's name, number and configuration. The contract is

@@ -262,7 +262,7 @@ func fill(t testing.TB, w *world) {
 	user := domain.User{ID: domain.NewID(), TenantID: &w.tenant.ID, Name: "Amina", Email: w.tenant.ID.String() + "@example.com", Role: domain.RoleOwner, CreatedAt: domain.Now(), UpdatedAt: domain.Now()}
 	must(t, w.Accounts().AddUser(t.Context(), user))
 	must(t, w.Accounts().AddKey(t.Context(), domain.APIKey{ID: domain.NewID(), Label: "k", TenantID: &w.tenant.ID, Hash: w.tenant.ID[:], CreatedAt: domain.Now()}))
-	must(t, w.WebSessions().CommitCtx(store.WithVisitor(t.Context(), store.Visitor{UserID: user.ID}), "token-"+w.tenant.ID.String(), []byte("d"), domain.Now().Add(time.Hour)))
+	must(t, w.WebSessions().CommitCtx(domain.WithVisitor(t.Context(), domain.Visitor{UserID: user.ID}), "token-"+w.tenant.ID.String(), []byte("d"), domain.Now().Add(time.Hour)))
 	db, _ := w.DBForWhatsApp()
 	_, err = db.ExecContext(t.Context(), "INSERT INTO whatsmeow_privacy_tokens (our_jid, their_jid, token, timestamp) VALUES ($1, 'x', $2, 1)", jid, []byte{1})
 	must(t, err)
@@ -274,7 +274,7 @@ func wantGone(t testing.TB, w *world) {
 	_, err := w.Tenants().Get(t.Context(), w.tenant.ID)
 	wantKind(t, err, domain.KindNotFound)
 	for table, rows := range everything(t, w.Store) {
-		if strings.HasPrefix(table, "goose") || table == "replicas" || table == "whatsmeow_version" {
+		if strings.HasPrefix(table, "goose") || table == "replicas" || table == "whatsmeow_version" || table == "settings" {
 			continue
 		}
 		if len(rows) != 0 {
