@@ -72,9 +72,11 @@ type Inbox interface {
 
 // Outbox is the queue of one tenant's outbound messages.
 type Outbox interface {
-	// Due returns unsent rows whose time has come, by lane and then by id, at
-	// most limit; rows of the given contacts are left out (their head waits).
-	// next is when the earliest later row falls due, zero when there is none.
+	// Due returns unsent rows by lane and then by id, at most limit: those whose
+	// time has come, and those that wait for another attempt, because the rest
+	// of their chat waits behind them. Rows of the given contacts are left out.
+	// next is when the earliest of the other rows falls due, zero when there is
+	// none.
 	Due(ctx context.Context, tenant uuid.UUID, limit int, except []string) (due []domain.Outbound, next time.Time, err error)
 	// Finish stores outcomes of many tenants in one statement; an outcome
 	// whose tenure is over is dropped.
