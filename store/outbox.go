@@ -146,3 +146,11 @@ func (s *Store) text(postgresText string) string {
 	}
 	return sqliteText(postgresText)
 }
+
+// dialectOf is a statement in the dialect of this store.
+func (s *Store) dialectOf(q *query) string {
+	if s.dialect == postgres {
+		return q.postgres
+	}
+	return q.sqlite
+}

@@ -15,7 +15,7 @@ import (
 )
 
 // Ratchet keeps the Signal state of linked devices, in whatsmeow's own tables
-// and exactly as whatsmeow's store would.
+// and exactly as whatsmeow's store would; only prekeys have a table of ours.
 type Ratchet struct{ s *Store }
 
 // Ratchet returns the store as the ratchet of the worker.
@@ -27,8 +27,6 @@ var (
 
 	upsertIdentity = statement(`INSERT INTO whatsmeow_identity_keys (our_jid, their_id, identity) VALUES ($1, $2, $3)
 		ON CONFLICT (our_jid, their_id) DO UPDATE SET identity = excluded.identity`)
-
-	deletePreKey = statement(`DELETE FROM whatsmeow_pre_keys WHERE jid = $1 AND key_id = $2`)
 
 	insertBuffered = statement(`INSERT INTO whatsmeow_event_buffer (our_jid, ciphertext_hash, plaintext, server_timestamp, insert_timestamp)
 		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (our_jid, ciphertext_hash) DO UPDATE SET plaintext = excluded.plaintext`)
@@ -48,7 +46,7 @@ func deviceOf(w *domain.RatchetWrites) string {
 
 // ratchet adds the writes of one decryption or encryption. They follow a fence
 // in the same batch or transaction.
-func (b *batch) ratchet(w *domain.RatchetWrites) {
+func (b *batch) ratchet(tenant uuid.UUID, w *domain.RatchetWrites) {
 	if w.Empty() {
 		return
 	}
@@ -60,7 +58,7 @@ func (b *batch) ratchet(w *domain.RatchetWrites) {
 		b.add(upsertIdentity, w.JID, address, key[:])
 	}
 	for _, id := range w.RemovePreKeys {
-		b.add(deletePreKey, w.JID, int64(id))
+		b.removePreKey(tenant, w.JID, id)
 	}
 	for _, m := range w.Buffered {
 		b.add(insertBuffered, w.JID, m.Hash[:], m.Plaintext, m.ServerTime.Unix(), time.Now().UnixMilli())
@@ -72,7 +70,7 @@ func (r Ratchet) Save(ctx context.Context, t domain.Tenure, w *domain.RatchetWri
 	defer translated("store ratchet", &err)
 	var b batch
 	b.fence(t, deviceOf(w))
-	b.ratchet(w)
+	b.ratchet(t.TenantID, w)
 	if sending != uuid.Nil {
 		b.add(markSending, t.TenantID, sending, t.Epoch)
 	}
@@ -89,7 +87,7 @@ func (r Ratchet) LinkDevice(ctx context.Context, t domain.Tenure, jid string) (e
 			return err
 		}
 		if previous.Valid && previous.String != jid {
-			if err := wipeDevice(ctx, tx, previous.String); err != nil {
+			if err := wipeDevice(ctx, tx, t.TenantID, previous.String); err != nil {
 				return err
 			}
 		}
@@ -114,7 +112,7 @@ func (r Ratchet) Wipe(ctx context.Context, t domain.Tenure, jid string) (err err
 		if bound {
 			return domain.ErrFenced // the device serves another tenant now
 		}
-		if err := wipeDevice(ctx, tx, jid); err != nil {
+		if err := wipeDevice(ctx, tx, t.TenantID, jid); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, "UPDATE leases SET device_jid = NULL WHERE tenant_id = ? AND device_jid = ?", t.TenantID, jid)
@@ -123,7 +121,10 @@ func (r Ratchet) Wipe(ctx context.Context, t domain.Tenure, jid string) (err err
 }
 
 // wipeDevice deletes the device row, which takes most tables with it.
-func wipeDevice(ctx context.Context, tx bun.Tx, jid string) error {
+func wipeDevice(ctx context.Context, tx bun.Tx, tenant uuid.UUID, jid string) error {
+	if err := wipePreKeys(ctx, tx, tenant, jid); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, "DELETE FROM whatsmeow_device WHERE jid = ?", jid); err != nil {
 		return err
 	}

@@ -113,6 +113,10 @@ type Ratchet interface {
 	// statement. Ids continue after the highest ever used; make is called with
 	// the first free id and may be called again.
 	AddPreKeys(ctx context.Context, t domain.Tenure, jid string, make func(first uint32) []domain.PreKeyPair) error
+	// PreKey returns a one-time prekey; ok is false when it was used or never made.
+	PreKey(ctx context.Context, tenant uuid.UUID, jid string, id uint32) (key [32]byte, ok bool, err error)
+	// PreKeys counts those that were not used yet.
+	PreKeys(ctx context.Context, tenant uuid.UUID, jid string) (int, error)
 	// HasPNSessions reports whether sessions are stored under a phone number,
 	// as "<digits>" without device, so that a migration to the LID is due.
 	HasPNSessions(ctx context.Context, jid, user string) (bool, error)
