@@ -147,8 +147,8 @@ func (s *Store) text(postgresText string) string {
 	return sqliteText(postgresText)
 }
 
-// dialectOf is a statement in the dialect of this store.
-func (s *Store) dialectOf(q *query) string {
+// textOf is a statement in the dialect of this store.
+func (s *Store) textOf(q *query) string {
 	if s.dialect == postgres {
 		return q.postgres
 	}

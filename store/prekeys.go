@@ -129,7 +129,7 @@ func (b *batch) removePreKey(tenant uuid.UUID, jid string, id uint32) {
 // PreKey returns a prekey that was not used yet. The contract is worker.Ratchet's.
 func (r Ratchet) PreKey(ctx context.Context, tenant uuid.UUID, jid string, id uint32) (key [32]byte, ok bool, err error) {
 	defer translated("read a prekey", &err)
-	found, err := r.s.reader.QueryContext(ctx, r.s.dialectOf(findPreKey), tenant, jid, int64(id))
+	found, err := r.s.reader.QueryContext(ctx, r.s.textOf(findPreKey), tenant, jid, int64(id))
 	if err != nil {
 		return key, false, err
 	}
@@ -149,7 +149,7 @@ func (r Ratchet) PreKey(ctx context.Context, tenant uuid.UUID, jid string, id ui
 // PreKeys counts the prekeys that were not used yet.
 func (r Ratchet) PreKeys(ctx context.Context, tenant uuid.UUID, jid string) (n int, err error) {
 	defer translated("count prekeys", &err)
-	err = r.s.reader.QueryRowContext(ctx, r.s.dialectOf(countPreKeys), tenant, jid).Scan(&n)
+	err = r.s.reader.QueryRowContext(ctx, r.s.textOf(countPreKeys), tenant, jid).Scan(&n)
 	return n, err
 }
 

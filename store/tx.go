@@ -46,7 +46,7 @@ func (s *Store) tx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) 
 // another owner or epoch.
 func (s *Store) fenced(ctx context.Context, t domain.Tenure, fn func(ctx context.Context, tx bun.Tx) error) error {
 	return s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		found, err := tx.Tx.QueryContext(ctx, s.fenceText(), t.TenantID, t.Replica, t.Epoch, "")
+		found, err := tx.Tx.QueryContext(ctx, s.textOf(fence), t.TenantID, t.Replica, t.Epoch, "")
 		if err != nil {
 			return err
 		}
@@ -59,13 +59,6 @@ func (s *Store) fenced(ctx context.Context, t domain.Tenure, fn func(ctx context
 		}
 		return fn(ctx, tx)
 	})
-}
-
-func (s *Store) fenceText() string {
-	if s.dialect == sqlite {
-		return fence.sqlite
-	}
-	return fence.postgres
 }
 
 // orNotFound turns an empty result into a KindNotFound error.
