@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 	sqlitedriver "modernc.org/sqlite"
 
 	"flowhq/domain"
@@ -62,6 +61,8 @@ var (
 			AND substr(keys, (?3 - first_id) * 32 + 1, 32) NOT IN (x'', ?4)`)
 
 	deletePreKey = statement(`DELETE FROM whatsmeow_pre_keys WHERE jid = $1 AND key_id = $2`)
+
+	dropPreKeys = statement(`DELETE FROM prekeys WHERE tenant_id = $1 AND jid = $2`)
 
 	dropUsedPreKeys = statement(`DELETE FROM prekeys WHERE tenant_id = $1 AND jid = $2 AND remaining = 0`)
 
@@ -151,9 +152,4 @@ func (r Ratchet) PreKeys(ctx context.Context, tenant uuid.UUID, jid string) (n i
 	defer translated("count prekeys", &err)
 	err = r.s.reader.QueryRowContext(ctx, r.s.textOf(countPreKeys), tenant, jid).Scan(&n)
 	return n, err
-}
-
-func wipePreKeys(ctx context.Context, tx bun.Tx, tenant uuid.UUID, jid string) error {
-	_, err := tx.ExecContext(ctx, "DELETE FROM prekeys WHERE tenant_id = ? AND jid = ?", tenant, jid)
-	return err
 }

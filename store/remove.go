@@ -18,10 +18,12 @@ var (
 	wipeKeys   = statement(`DELETE FROM whatsmeow_device WHERE jid = (SELECT device_jid FROM leases WHERE tenant_id = $1)`)
 	wipeTenant = statement(`DELETE FROM tenants WHERE id = $1`) // takes the small tables with it
 
-	// The tables of the message path have no foreign key, see the migration.
+	// These have no foreign key, see the migrations.
 	wipeSeen   = statement(`DELETE FROM inbound_seen WHERE tenant_id = $1`)
 	wipeLogs   = statement(`DELETE FROM message_logs WHERE tenant_id = $1`)
 	wipeOutbox = statement(`DELETE FROM outbox WHERE tenant_id = $1`)
+
+	wipePreKeys = statement(`DELETE FROM prekeys WHERE tenant_id = $1`)
 
 	// patience is for tenants with a long history.
 	patience = statements(`SET LOCAL statement_timeout = '120s'`, `SELECT 1`)
@@ -31,6 +33,7 @@ func (b *batch) removeTenant(id uuid.UUID) {
 	b.add(patience)
 	b.add(wipeTokens, id)
 	b.add(wipeKeys, id)
+	b.add(wipePreKeys, id)
 	b.add(wipeSeen, id)
 	b.add(wipeLogs, id)
 	b.add(wipeOutbox, id)
