@@ -138,9 +138,9 @@ func TestReset_OfAStoppedTenantUnlinksToo(t *testing.T) {
 	})
 }
 
-// keyTables are whatsmeow's tables with the column that names the device.
+// keyTables are the tables of keys with the column that names the device.
 var keyTables = map[string]string{
-	"whatsmeow_device": "jid", "whatsmeow_identity_keys": "our_jid", "whatsmeow_pre_keys": "jid", "whatsmeow_sessions": "our_jid",
+	"whatsmeow_device": "jid", "whatsmeow_identity_keys": "our_jid", "whatsmeow_pre_keys": "jid", "prekeys": "jid", "whatsmeow_sessions": "our_jid",
 	"whatsmeow_sender_keys": "our_jid", "whatsmeow_app_state_sync_keys": "jid", "whatsmeow_app_state_version": "jid",
 	"whatsmeow_contacts": "our_jid", "whatsmeow_chat_settings": "our_jid", "whatsmeow_message_secrets": "our_jid",
 	"whatsmeow_privacy_tokens": "our_jid", "whatsmeow_event_buffer": "our_jid",

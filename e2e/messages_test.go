@@ -126,6 +126,26 @@ func TestSend_WhileDisconnectedWaitsForTheConnection(t *testing.T) {
 	})
 }
 
+func TestSend_KeepsTheOrderOfAChatThroughARestartWhileTheOldestWaitsForItsRetry(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
+		w.wa.Faults().Restricted463(shop.owner.Number(), true)
+		first := shop.sends(t, asha.Number(), "first").ID
+		second := shop.sends(t, asha.Number(), "second").ID
+		eventually(t, "two attempts failed, so that the next is ten seconds away", patience, func() (bool, string) {
+			attempts := w.rows(t, "SELECT attempts FROM outbox WHERE tenant_id = $1 AND id = $2", shop.id, first)[0][0]
+			return attempts == "2", attempts
+		})
+		w.child.kill()
+		w.wa.Faults().Restricted463(shop.owner.Number(), false)
+		w.serve(t)
+		shop.settles(t, second, "read")
+		if diff := cmp.Diff([]string{"first", "second"}, texts(asha.Phone, shop)); diff != "" {
+			t.Errorf("the customer sees (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestSend_ArrivesAsItWasWritten(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")

@@ -21,15 +21,9 @@ func (s *Store) History() History { return History{s} }
 var insertEvent = statement(`INSERT INTO tenant_events (tenant_id, id, at, event, reason, detail, replica)
 	VALUES ($1, $2, $3, $4, $5, $6, coalesce((SELECT name FROM replicas WHERE id = $7), ''))`)
 
-// event adds what a replica reported of a tenant.
+// event adds what a replica reported of a tenant, or with the zero replica what a person asked for.
 func (b *batch) event(tenant, replica uuid.UUID, e domain.Event, reason domain.Reason, detail string, at time.Time) {
 	b.add(insertEvent, tenant, domain.NewID(), stamp(at), string(e), string(reason), domain.CleanText(detail), replica)
-}
-
-// asked adds what a person asked for.
-func (s *Store) asked(ctx context.Context, tx bun.Tx, tenant uuid.UUID, e domain.Event, at time.Time) error {
-	_, err := tx.Tx.ExecContext(ctx, s.text(insertEvent.postgres), tenant, domain.NewID(), stamp(at), string(e), "", "", uuid.Nil)
-	return err
 }
 
 type eventRow struct {

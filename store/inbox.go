@@ -90,7 +90,7 @@ func (i Inbox) Receive(ctx context.Context, t domain.Tenure, in domain.Incoming,
 		}
 		receipt = domain.Receipt{Duplicate: r.duplicate()}
 		var out batch
-		out.ratchet(ratchet)
+		out.ratchet(t.TenantID, ratchet)
 		switch {
 		case receipt.Duplicate:
 		case in.Placeholder:
@@ -118,7 +118,7 @@ func (i Inbox) Quarantine(ctx context.Context, t domain.Tenure, in domain.Incomi
 			return err
 		}
 		var out batch
-		out.ratchet(ratchet)
+		out.ratchet(t.TenantID, ratchet)
 		if !r.duplicate() {
 			r.log(&out)
 			out.add(insertQuarantine, t.TenantID, r.view.MessageID, in.Contact, in.WAID, domain.CleanText(in.Text), domain.CleanText(cause), r.view.Now)

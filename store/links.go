@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 
 	"flowhq/domain"
 )
@@ -15,11 +14,16 @@ type Links struct{ s *Store }
 // Links returns the store as the sessions that the portals show.
 func (s *Store) Links() Links { return Links{s} }
 
+var loadSession = statement(`SELECT state, qr, qr_expires_at, pairing_code, pairing_phone, pairing_since, jid, reason, reason_detail, retry_at,
+	last_seen_at, connected_at, updated_at FROM whatsapp_sessions WHERE tenant_id = $1`)
+
 // Session returns what the owning replica last wrote about a link.
 func (l Links) Session(ctx context.Context, tenant uuid.UUID) (session domain.WhatsAppSession, err error) {
 	defer translated("read session", &err)
 	row := &sessionRow{TenantID: tenant}
-	if err := l.s.read.NewSelect().Model(row).WherePK().Scan(ctx); err != nil {
+	err = l.s.reader.QueryRowContext(ctx, l.s.textOf(loadSession), tenant).Scan(&row.State, &row.QR, &row.QRExpiresAt, &row.PairingCode,
+		&row.PairingPhone, &row.PairingSince, &row.JID, &row.Reason, &row.ReasonDetail, &row.RetryAt, &row.LastSeenAt, &row.ConnectedAt, &row.UpdatedAt)
+	if err != nil {
 		return session, orNotFound(err, "tenant")
 	}
 	return row.session(), nil
@@ -30,8 +34,8 @@ func (l Links) Session(ctx context.Context, tenant uuid.UUID) (session domain.Wh
 // is KindConflict.
 func (l Links) AskPairingCode(ctx context.Context, tenant uuid.UUID, phone domain.Phone) (err error) {
 	defer translated("ask for a pairing code", &err)
-	err = l.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		row, v, err := l.s.lockForSteering(ctx, tx, tenant)
+	err = l.s.session(ctx, func(c session) error {
+		row, v, err := lockForSteering(ctx, c, tenant)
 		if err != nil {
 			return err
 		}
@@ -50,16 +54,15 @@ func (l Links) AskPairingCode(ctx context.Context, tenant uuid.UUID, phone domai
 		w.command = domain.CommandPair
 		now := domain.Now()
 		follow(&v, next, domain.EventStart, now)
-		v.Session.PairingCode, v.Session.PairingSince, v.Session.UpdatedAt = "", &now, now
+		v.Session.PairingCode, v.Session.PairingPhone, v.Session.PairingSince, v.Session.UpdatedAt = "", string(phone), &now, now
 		v.Session.Reason, v.Session.ReasonDetail = domain.ReasonNone, ""
-		if err := storeSteering(ctx, tx, &v, w); err != nil {
-			return err
+		var out batch
+		out.steer(&v, w)
+		if starts {
+			out.event(tenant, uuid.Nil, domain.EventStart, domain.ReasonNone, "", now)
 		}
-		_, err = tx.NewUpdate().Table("whatsapp_sessions").Set("pairing_phone = ?", string(phone)).Where("tenant_id = ?", tenant).Exec(ctx)
-		if err != nil || !starts {
-			return err
-		}
-		return l.s.asked(ctx, tx, tenant, domain.EventStart, now)
+		out.add(commit)
+		return c.run(ctx, &out)
 	})
 	if err == nil {
 		l.s.hint(ctx, tenant)

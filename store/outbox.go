@@ -61,7 +61,8 @@ func (b *batch) enqueue(m domain.Outbound, from string) domain.Outbound {
 	return m
 }
 
-// Due returns unsent rows whose time has come. The contract is worker.Outbox's.
+// Due returns unsent rows whose time has come or whose attempt is to be
+// repeated. The contract is worker.Outbox's.
 func (o Outbox) Due(ctx context.Context, tenant uuid.UUID, limit int, except []string) (due []domain.Outbound, next time.Time, err error) {
 	defer translated("read the outbox", &err)
 	now := domain.Now()
@@ -71,7 +72,7 @@ func (o Outbox) Due(ctx context.Context, tenant uuid.UUID, limit int, except []s
 		args = append(args, contact)
 		excluded.WriteString(placeholder(len(args)))
 	}
-	text := `SELECT ` + outboundColumns + ` FROM outbox WHERE tenant_id = $1 AND open AND run_at <= $2`
+	text := `SELECT ` + outboundColumns + ` FROM outbox WHERE tenant_id = $1 AND open AND (run_at <= $2 OR attempts > 0)`
 	if len(except) > 0 {
 		text += ` AND contact NOT IN (` + strings.TrimPrefix(excluded.String(), ", ") + `)`
 	}
@@ -94,9 +95,11 @@ func (o Outbox) Due(ctx context.Context, tenant uuid.UUID, limit int, except []s
 	return due, next, err
 }
 
+// later is when the next row falls due that was never attempted: Due leaves no
+// other out.
 func (o Outbox) later(ctx context.Context, tenant uuid.UUID, now time.Time) (time.Time, error) {
 	var next time.Time
-	err := o.s.reader.QueryRowContext(ctx, o.s.text(`SELECT run_at FROM outbox WHERE tenant_id = $1 AND open AND run_at > $2 ORDER BY run_at LIMIT 1`),
+	err := o.s.reader.QueryRowContext(ctx, o.s.text(`SELECT run_at FROM outbox WHERE tenant_id = $1 AND open AND attempts = 0 AND run_at > $2 ORDER BY run_at LIMIT 1`),
 		tenant, now).Scan(&next)
 	if err == sql.ErrNoRows {
 		return time.Time{}, nil
@@ -142,4 +145,12 @@ func (s *Store) text(postgresText string) string {
 		return postgresText
 	}
 	return sqliteText(postgresText)
+}
+
+// textOf is a statement in the dialect of this store.
+func (s *Store) textOf(q *query) string {
+	if s.dialect == postgres {
+		return q.postgres
+	}
+	return q.sqlite
 }

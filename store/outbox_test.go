@@ -58,6 +58,32 @@ func TestDue_OrdersByLaneAndThenByAge(t *testing.T) {
 	})
 }
 
+// A younger message must not be sent before the one that waits for its retry,
+// whoever reads the queue next.
+func TestDue_NamesARowThatWaitsForItsRetryBeforeTheYoungerOnesOfItsChat(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		now := domain.Now()
+		older := w.queue("a", domain.LaneManual, now)
+		younger := w.queue("a", domain.LaneManual, now)
+		planned := w.queue("a", domain.LaneManual, now.Add(2*time.Hour))
+		retry := now.Add(time.Hour)
+		must(t, w.Outbox().Finish(t.Context(), []domain.Outcome{
+			{Tenure: w.tenure, ID: older.ID, Status: domain.StatusQueued, RunAt: retry, Attempts: 1, Error: "timeout"},
+		}))
+		rows, next, err := w.Outbox().Due(t.Context(), w.tenant.ID, 10, nil)
+		must(t, err)
+		if len(rows) != 2 || rows[0].ID != older.ID || !rows[0].RunAt.Equal(retry) || rows[1].ID != younger.ID {
+			t.Errorf("due is %+v, want the older row with its retry, then the younger one", rows)
+		}
+		if !next.Equal(planned.RunAt) {
+			t.Errorf("next is %v, want %v", next, planned.RunAt)
+		}
+		if due, _ := w.due(1); !slices.Equal(due, []uuid.UUID{older.ID}) {
+			t.Errorf("with a limit: %v, want the older row", due)
+		}
+	})
+}
+
 func TestDue_LeavesFinishedRowsOutAndNamesNoNext(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		for _, status := range []domain.MessageStatus{domain.StatusSent, domain.StatusFailed, domain.StatusExpired} {
@@ -98,7 +124,7 @@ func TestFinish_StoresEachOutcome(t *testing.T) {
 		if m.Status != domain.StatusFailed || m.Reason != "not on WhatsApp" {
 			t.Errorf("dead: %+v", m)
 		}
-		if due, next := w.due(10); len(due) != 0 || !next.Equal(retry) {
+		if due, next := w.due(10); !slices.Equal(due, []uuid.UUID{again.ID}) || !next.IsZero() {
 			t.Errorf("due %v, next %v", due, next)
 		}
 	})

@@ -17,11 +17,16 @@ import (
 )
 
 // runtimeParams bound what a forgotten or stopped replica can hold: no
-// statement and no open transaction of it outlives them.
+// statement and no open transaction of it outlives them. And they keep planning
+// short, which on young connections is more work than the statements are: one
+// plan for each prepared statement, all of them lookups by key, and joins in the
+// order in which they are written.
 var runtimeParams = map[string]string{
 	"statement_timeout":                   "5s",
 	"lock_timeout":                        "3s",
 	"idle_in_transaction_session_timeout": "5s",
+	"plan_cache_mode":                     "force_generic_plan",
+	"join_collapse_limit":                 "1",
 }
 
 // migrationParams let a migration take its time. The fence of the WhatsApp

@@ -2,9 +2,9 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 
 	"flowhq/domain"
 )
@@ -21,16 +21,38 @@ func (p Profiles) Profiles(ctx context.Context, ids []uuid.UUID) (found []domain
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	var rows []*tenantRow
-	if err := viewQuery(p.s.read, &rows).Where("t.id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
+	list, err := p.s.idList(ids)
+	if err != nil {
 		return nil, err
 	}
-	for _, row := range rows {
+	rows, err := p.s.reader.QueryContext(ctx, p.s.textOf(loadViews), list)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		row, err := scanView(rows)
+		if err != nil {
+			return nil, err
+		}
 		v, err := row.view()
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, domain.TenantProfile{TenantView: v, Key: row.WAKey})
 	}
-	return found, nil
+	return found, rows.Err()
+}
+
+// idList is the argument of a statement that takes any number of ids.
+func (s *Store) idList(ids []uuid.UUID) (any, error) {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	if s.dialect == postgres {
+		return texts, nil
+	}
+	encoded, err := json.Marshal(texts)
+	return string(encoded), err
 }

@@ -9,13 +9,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 
 	"flowhq/domain"
 )
 
 // Ratchet keeps the Signal state of linked devices, in whatsmeow's own tables
-// and exactly as whatsmeow's store would.
+// and exactly as whatsmeow's store would; only prekeys have a table of ours.
 type Ratchet struct{ s *Store }
 
 // Ratchet returns the store as the ratchet of the worker.
@@ -28,12 +27,18 @@ var (
 	upsertIdentity = statement(`INSERT INTO whatsmeow_identity_keys (our_jid, their_id, identity) VALUES ($1, $2, $3)
 		ON CONFLICT (our_jid, their_id) DO UPDATE SET identity = excluded.identity`)
 
-	deletePreKey = statement(`DELETE FROM whatsmeow_pre_keys WHERE jid = $1 AND key_id = $2`)
-
 	insertBuffered = statement(`INSERT INTO whatsmeow_event_buffer (our_jid, ciphertext_hash, plaintext, server_timestamp, insert_timestamp)
 		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (our_jid, ciphertext_hash) DO UPDATE SET plaintext = excluded.plaintext`)
 
 	clearBuffered = statement(`UPDATE whatsmeow_event_buffer SET plaintext = NULL WHERE our_jid = $1 AND ciphertext_hash = $2`)
+
+	loadDevice     = statement(`SELECT device_jid FROM leases WHERE tenant_id = $1`)
+	loadOtherOwner = statement(`SELECT tenant_id FROM leases WHERE device_jid = $2 AND tenant_id <> $1`)
+	bindDevice     = statement(`UPDATE leases SET device_jid = $2 WHERE tenant_id = $1`)
+	unbindDevice   = statement(`UPDATE leases SET device_jid = NULL WHERE tenant_id = $1 AND device_jid = $2`)
+
+	dropDevice = statement(`DELETE FROM whatsmeow_device WHERE jid = $1`)
+	dropTokens = statement(`DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = $1`)
 
 	markSending = statement(`UPDATE outbox SET status = 'sending', epoch = $3 WHERE tenant_id = $1 AND id = $2 AND status IN ('queued', 'sending')`)
 )
@@ -48,7 +53,7 @@ func deviceOf(w *domain.RatchetWrites) string {
 
 // ratchet adds the writes of one decryption or encryption. They follow a fence
 // in the same batch or transaction.
-func (b *batch) ratchet(w *domain.RatchetWrites) {
+func (b *batch) ratchet(tenant uuid.UUID, w *domain.RatchetWrites) {
 	if w.Empty() {
 		return
 	}
@@ -60,7 +65,7 @@ func (b *batch) ratchet(w *domain.RatchetWrites) {
 		b.add(upsertIdentity, w.JID, address, key[:])
 	}
 	for _, id := range w.RemovePreKeys {
-		b.add(deletePreKey, w.JID, int64(id))
+		b.removePreKey(tenant, w.JID, id)
 	}
 	for _, m := range w.Buffered {
 		b.add(insertBuffered, w.JID, m.Hash[:], m.Plaintext, m.ServerTime.Unix(), time.Now().UnixMilli())
@@ -72,7 +77,7 @@ func (r Ratchet) Save(ctx context.Context, t domain.Tenure, w *domain.RatchetWri
 	defer translated("store ratchet", &err)
 	var b batch
 	b.fence(t, deviceOf(w))
-	b.ratchet(w)
+	b.ratchet(t.TenantID, w)
 	if sending != uuid.Nil {
 		b.add(markSending, t.TenantID, sending, t.Epoch)
 	}
@@ -83,18 +88,27 @@ func (r Ratchet) Save(ctx context.Context, t domain.Tenure, w *domain.RatchetWri
 // before is forgotten. A device of another tenant is KindConflict.
 func (r Ratchet) LinkDevice(ctx context.Context, t domain.Tenure, jid string) (err error) {
 	defer translated("link device", &err)
-	err = r.s.fenced(ctx, t, func(ctx context.Context, tx bun.Tx) error {
+	err = r.s.session(ctx, func(c session) error {
 		var previous sql.NullString
-		if err := tx.QueryRowContext(ctx, "SELECT device_jid FROM leases WHERE tenant_id = ?", t.TenantID).Scan(&previous); err != nil {
+		var in batch
+		in.add(begin)
+		in.fence(t, "")
+		in.read(func(found rows) error {
+			if !found.Next() {
+				return orElse(found.Err(), domain.ErrFenced)
+			}
+			return found.Scan(&previous)
+		}, loadDevice, t.TenantID)
+		if err := c.run(ctx, &in); err != nil {
 			return err
 		}
+		var out batch
 		if previous.Valid && previous.String != jid {
-			if err := wipeDevice(ctx, tx, previous.String); err != nil {
-				return err
-			}
+			out.wipeDevice(t.TenantID, previous.String)
 		}
-		_, err := tx.ExecContext(ctx, "UPDATE leases SET device_jid = ? WHERE tenant_id = ?", jid, t.TenantID)
-		return err
+		out.add(bindDevice, t.TenantID, jid)
+		out.add(commit)
+		return c.run(ctx, &out)
 	})
 	if violates(err, "device_jid") {
 		return &domain.Error{Kind: domain.KindConflict, Message: "This phone is linked to another business.", Err: err}
@@ -105,30 +119,34 @@ func (r Ratchet) LinkDevice(ctx context.Context, t domain.Tenure, jid string) (e
 // Wipe deletes a device and all of its keys. The contract is worker.Ratchet's.
 func (r Ratchet) Wipe(ctx context.Context, t domain.Tenure, jid string) (err error) {
 	defer translated("wipe device", &err)
-	return r.s.fenced(ctx, t, func(ctx context.Context, tx bun.Tx) error {
+	return r.s.session(ctx, func(c session) error {
 		var bound bool
-		err := tx.QueryRowContext(ctx, "SELECT count(*) > 0 FROM leases WHERE device_jid = ? AND tenant_id <> ?", jid, t.TenantID).Scan(&bound)
-		if err != nil {
+		var in batch
+		in.add(begin)
+		in.fence(t, "")
+		in.read(func(found rows) error {
+			bound = found.Next()
+			return found.Err()
+		}, loadOtherOwner, t.TenantID, jid)
+		if err := c.run(ctx, &in); err != nil {
 			return err
 		}
 		if bound {
 			return domain.ErrFenced // the device serves another tenant now
 		}
-		if err := wipeDevice(ctx, tx, jid); err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, "UPDATE leases SET device_jid = NULL WHERE tenant_id = ? AND device_jid = ?", t.TenantID, jid)
-		return err
+		var out batch
+		out.wipeDevice(t.TenantID, jid)
+		out.add(unbindDevice, t.TenantID, jid)
+		out.add(commit)
+		return c.run(ctx, &out)
 	})
 }
 
 // wipeDevice deletes the device row, which takes most tables with it.
-func wipeDevice(ctx context.Context, tx bun.Tx, jid string) error {
-	if _, err := tx.ExecContext(ctx, "DELETE FROM whatsmeow_device WHERE jid = ?", jid); err != nil {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, "DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = ?", jid)
-	return err
+func (b *batch) wipeDevice(tenant uuid.UUID, jid string) {
+	b.add(dropPreKeys, tenant, jid)
+	b.add(dropDevice, jid)
+	b.add(dropTokens, jid)
 }
 
 // Sessions returns the stored sessions among the addresses.

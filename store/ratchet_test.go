@@ -29,13 +29,13 @@ func TestSave_StoresWhatWhatsmeowReads(t *testing.T) {
 		must(t, err)
 		foreign, err := theirs.IsTrustedIdentity(t.Context(), "111:0", [32]byte{2})
 		must(t, err)
-		removed, err := theirs.GetPreKey(t.Context(), 5)
+		_, removed, err := w.Ratchet().PreKey(t.Context(), w.tenure.TenantID, jid, 5)
 		must(t, err)
-		kept, err := theirs.GetPreKey(t.Context(), 4)
+		_, kept, err := w.Ratchet().PreKey(t.Context(), w.tenure.TenantID, jid, 4)
 		must(t, err)
 		event, err := theirs.GetBufferedEvent(t.Context(), [32]byte{9})
 		must(t, err)
-		if string(session) != "session" || !trusted || foreign || removed != nil || kept == nil {
+		if string(session) != "session" || !trusted || foreign || removed || !kept {
 			t.Errorf("session %q, trusted %v/%v, prekeys %v/%v", session, trusted, foreign, removed, kept)
 		}
 		if event == nil || string(event.Plaintext) != "plain" || event.ServerTime.Unix() != 1700000000 {
@@ -228,8 +228,8 @@ func TestPreKeys_NeverReuseAnID(t *testing.T) {
 		if first != 11 {
 			t.Errorf("the next id is %d, but 8 to 10 were used before", first)
 		}
-		if n := count(t, w.Store, "SELECT count(*) FROM whatsmeow_pre_keys WHERE uploaded"); n != 8 {
-			t.Errorf("%d keys count as uploaded, want all 8 that are left", n)
+		if n, err := r.PreKeys(t.Context(), w.tenure.TenantID, jid); n != 8 || err != nil {
+			t.Errorf("%d keys count as uploaded (%v), want all 8 that are left", n, err)
 		}
 	})
 }
@@ -245,8 +245,56 @@ func TestPreKeys_ContinueAfterThoseThatWhatsmeowStored(t *testing.T) {
 			}
 			return preKeys(812)(first)
 		}))
-		if n := count(t, w.Store, "SELECT count(*) FROM whatsmeow_pre_keys"); n != 813 {
-			t.Errorf("%d keys", n)
+		if n, err := w.Ratchet().PreKeys(t.Context(), w.tenure.TenantID, jid); n != 813 || err != nil {
+			t.Errorf("%d keys, %v", n, err)
+		}
+		if _, ok, err := w.Ratchet().PreKey(t.Context(), w.tenure.TenantID, jid, 853); !ok || err != nil {
+			t.Errorf("the last key is not found: %v", err)
+		}
+		must(t, w.Ratchet().Save(t.Context(), w.tenure, &domain.RatchetWrites{JID: jid, RemovePreKeys: []uint32{41}}, uuid.Nil))
+		if n, err := w.Ratchet().PreKeys(t.Context(), w.tenure.TenantID, jid); n != 812 || err != nil {
+			t.Errorf("%d keys after one of whatsmeow's was used, %v", n, err)
+		}
+	})
+}
+
+func TestPreKeys_AreFoundUntilTheyAreUsedAndLeaveNothingBehind(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		r, made := w.Ratchet(), map[uint32][32]byte{}
+		for _, n := range []int{1, 28, 1, 57} { // ids 1, 2–29, 30 and 31–87
+			must(t, r.AddPreKeys(t.Context(), w.tenure, jid, func(first uint32) []domain.PreKeyPair {
+				pairs := preKeys(n)(first)
+				for _, p := range pairs {
+					made[p.ID] = p.Key
+				}
+				return pairs
+			}))
+		}
+		use := func(ids ...uint32) {
+			must(t, r.Save(t.Context(), w.tenure, &domain.RatchetWrites{JID: jid, RemovePreKeys: ids}, uuid.Nil))
+		}
+		use(1, 29, 30, 31, 58, 31, 88)
+		for _, id := range []uint32{1, 29, 30, 31, 58} {
+			delete(made, id)
+		}
+		for id := range uint32(90) {
+			key, ok, err := r.PreKey(t.Context(), w.tenure.TenantID, jid, id)
+			must(t, err)
+			if want, left := made[id]; key != want || ok != left {
+				t.Errorf("key %d is %x %v, want %x %v", id, key, ok, want, left)
+			}
+		}
+		if n, err := r.PreKeys(t.Context(), w.tenure.TenantID, jid); n != len(made) || err != nil {
+			t.Errorf("%d keys are left (%v), want %d", n, err, len(made))
+		}
+		use(87)
+		must(t, r.AddPreKeys(t.Context(), w.tenure, jid, preKeys(1)))
+		if n := count(t, w.Store, "SELECT count(*) FROM prekeys"); n != 4 {
+			t.Errorf("%d rows are left, want 4: 2, 31, 59 and the new 88", n)
+		}
+		must(t, r.Wipe(t.Context(), w.tenure, jid))
+		if n := count(t, w.Store, "SELECT count(*) FROM prekeys"); n != 0 {
+			t.Errorf("%d rows are left of a wiped device", n)
 		}
 	})
 }

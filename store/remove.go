@@ -18,7 +18,7 @@ var (
 	wipeKeys   = statement(`DELETE FROM whatsmeow_device WHERE jid = (SELECT device_jid FROM leases WHERE tenant_id = $1)`)
 	wipeTenant = statement(`DELETE FROM tenants WHERE id = $1`) // takes the small tables with it
 
-	// The tables of the message path have no foreign key, see the migration.
+	// These have no foreign key, see the migrations.
 	wipeSeen   = statement(`DELETE FROM inbound_seen WHERE tenant_id = $1`)
 	wipeLogs   = statement(`DELETE FROM message_logs WHERE tenant_id = $1`)
 	wipeOutbox = statement(`DELETE FROM outbox WHERE tenant_id = $1`)
@@ -29,6 +29,8 @@ var (
 		WHERE EXISTS (SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.tenant_id = $1)
 		ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(settings.value AS bigint) + 1 AS text), updated_at = excluded.updated_at`)
 
+	wipePreKeys = statement(`DELETE FROM prekeys WHERE tenant_id = $1`)
+
 	// patience is for tenants with a long history.
 	patience = statements(`SET LOCAL statement_timeout = '120s'`, `SELECT 1`)
 )
@@ -37,6 +39,7 @@ func (b *batch) removeTenant(id uuid.UUID) {
 	b.add(patience)
 	b.add(wipeTokens, id)
 	b.add(wipeKeys, id)
+	b.add(wipePreKeys, id)
 	b.add(wipeSeen, id)
 	b.add(wipeLogs, id)
 	b.add(wipeOutbox, id)

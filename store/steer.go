@@ -5,17 +5,29 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/uptrace/bun"
 
 	"flowhq/domain"
+)
+
+var (
+	lockLease = statement(`SELECT tenant_id FROM leases WHERE tenant_id = $1 FOR UPDATE`)
+
+	steerTenant = statement(`UPDATE tenants SET status = $2, updated_at = $3 WHERE id = $1`)
+
+	steerSession = statement(`UPDATE whatsapp_sessions SET state = $2, jid = $3, qr = $4, qr_expires_at = $5, pairing_code = $6, pairing_phone = $7,
+		pairing_since = $8, retry_at = $9, reason = $10, reason_detail = $11, updated_at = $12 WHERE tenant_id = $1`)
+
+	steerWorker = statement(`UPDATE worker_processes SET status = $2, last_error = $3, updated_at = $4 WHERE tenant_id = $1`)
+
+	steerLease = statement(`UPDATE leases SET wanted = $2, command = $3, not_before = flowhq_after(0) WHERE tenant_id = $1`)
 )
 
 // Steer applies what a person wants. The contract is handlers.Tenants'.
 func (t Tenants) Steer(ctx context.Context, id uuid.UUID, e domain.Event) (v domain.TenantView, err error) {
 	defer translated(string(e)+" tenant", &err)
-	err = t.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+	err = t.s.session(ctx, func(c session) error {
 		var row *tenantRow
-		row, v, err = t.s.lockForSteering(ctx, tx, id)
+		row, v, err = lockForSteering(ctx, c, id)
 		if err != nil {
 			return err
 		}
@@ -29,10 +41,13 @@ func (t Tenants) Steer(ctx context.Context, id uuid.UUID, e domain.Event) (v dom
 		}
 		changes := next != v.Lifecycle() || e != domain.EventStart
 		follow(&v, next, e, domain.Now())
-		if err := storeSteering(ctx, tx, &v, wish); err != nil || !changes {
-			return err
+		var out batch
+		out.steer(&v, wish)
+		if changes {
+			out.event(id, uuid.Nil, e, domain.ReasonNone, "", domain.Now())
 		}
-		return t.s.asked(ctx, tx, id, e, domain.Now())
+		out.add(commit)
+		return c.run(ctx, &out)
 	})
 	if err != nil {
 		return domain.TenantView{}, err
@@ -42,16 +57,21 @@ func (t Tenants) Steer(ctx context.Context, id uuid.UUID, e domain.Event) (v dom
 }
 
 // lockForSteering locks the lease row first, as every writer does, so that two
-// of them never wait for each other.
-func (s *Store) lockForSteering(ctx context.Context, tx bun.Tx, id uuid.UUID) (*tenantRow, domain.TenantView, error) {
-	if err := s.lockRow(ctx, tx, "SELECT tenant_id FROM leases WHERE tenant_id = ? FOR UPDATE", id); err != nil {
-		return nil, domain.TenantView{}, err
+// of them never wait for each other. The transaction stays open.
+func lockForSteering(ctx context.Context, c session, id uuid.UUID) (row *tenantRow, v domain.TenantView, err error) {
+	var in batch
+	in.add(begin)
+	in.read(func(found rows) error {
+		if !found.Next() {
+			return orElse(found.Err(), domain.NotFound("tenant"))
+		}
+		return nil
+	}, lockLease, id)
+	in.readView(id, &row)
+	if err := c.run(ctx, &in); err != nil {
+		return nil, v, err
 	}
-	row, err := getTenant(ctx, tx, id)
-	if err != nil {
-		return nil, domain.TenantView{}, err
-	}
-	v, err := row.view()
+	v, err = row.view()
 	return row, v, err
 }
 
@@ -105,23 +125,12 @@ func follow(v *domain.TenantView, next domain.Lifecycle, e domain.Event, now tim
 	v.UpdatedAt, v.Session.UpdatedAt, v.Worker.UpdatedAt = now, now, now
 }
 
-func storeSteering(ctx context.Context, tx bun.Tx, v *domain.TenantView, w wish) error {
+// steer stores what follow and wishOf made of a tenant.
+func (b *batch) steer(v *domain.TenantView, w wish) {
 	s := v.Session
-	steps := []*bun.UpdateQuery{
-		tx.NewUpdate().Table("tenants").Set("status = ?", string(v.Status)).Set("updated_at = ?", stamp(v.UpdatedAt)).Where("id = ?", v.ID),
-		tx.NewUpdate().Table("whatsapp_sessions").Set("state = ?", string(s.State)).Set("jid = ?", s.JID).Set("qr = ?", s.QR).
-			Set("qr_expires_at = ?", stampOrNil(s.QRExpiresAt)).Set("pairing_code = ?", s.PairingCode).Set("pairing_since = ?", stampOrNil(s.PairingSince)).
-			Set("retry_at = ?", stampOrNil(s.RetryAt)).Set("reason = ?", string(s.Reason)).Set("reason_detail = ?", s.ReasonDetail).
-			Set("updated_at = ?", stamp(s.UpdatedAt)).Where("tenant_id = ?", v.ID),
-		tx.NewUpdate().Table("worker_processes").Set("status = ?", string(v.Worker.Status)).Set("last_error = ?", v.Worker.LastError).
-			Set("updated_at = ?", stamp(v.Worker.UpdatedAt)).Where("tenant_id = ?", v.ID),
-		tx.NewUpdate().Table("leases").Set("wanted = ?", w.wanted).Set("command = ?", string(w.command)).Set("not_before = flowhq_after(0)").
-			Where("tenant_id = ?", v.ID),
-	}
-	for _, step := range steps {
-		if _, err := step.Exec(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
+	b.add(steerTenant, v.ID, string(v.Status), stamp(v.UpdatedAt))
+	b.add(steerSession, v.ID, string(s.State), s.JID, s.QR, stampOrNil(s.QRExpiresAt), s.PairingCode, s.PairingPhone, stampOrNil(s.PairingSince),
+		stampOrNil(s.RetryAt), string(s.Reason), s.ReasonDetail, stamp(s.UpdatedAt))
+	b.add(steerWorker, v.ID, string(v.Worker.Status), v.Worker.LastError, stamp(v.Worker.UpdatedAt))
+	b.add(steerLease, v.ID, w.wanted, string(w.command))
 }

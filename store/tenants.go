@@ -66,7 +66,7 @@ func getTenant(ctx context.Context, db bun.IDB, id uuid.UUID) (*tenantRow, error
 // Get returns one tenant.
 func (t Tenants) Get(ctx context.Context, id uuid.UUID) (v domain.TenantView, err error) {
 	defer translated("read tenant", &err)
-	row, err := getTenant(ctx, t.s.read, id)
+	row, err := t.s.viewOf(ctx, id)
 	if err != nil {
 		return v, err
 	}

@@ -41,33 +41,6 @@ func (s *Store) tx(ctx context.Context, fn func(ctx context.Context, tx bun.Tx) 
 	}
 }
 
-// fenced is tx for the owner of a tenant. Its first statement locks the lease
-// row against a change of owner until the commit; ErrFenced when the row names
-// another owner or epoch.
-func (s *Store) fenced(ctx context.Context, t domain.Tenure, fn func(ctx context.Context, tx bun.Tx) error) error {
-	return s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		found, err := tx.Tx.QueryContext(ctx, s.fenceText(), t.TenantID, t.Replica, t.Epoch, "")
-		if err != nil {
-			return err
-		}
-		ok := found.Next()
-		if err := errors.Join(found.Err(), found.Close()); err != nil {
-			return err
-		}
-		if !ok {
-			return domain.ErrFenced
-		}
-		return fn(ctx, tx)
-	})
-}
-
-func (s *Store) fenceText() string {
-	if s.dialect == sqlite {
-		return fence.sqlite
-	}
-	return fence.postgres
-}
-
 // orNotFound turns an empty result into a KindNotFound error.
 func orNotFound(err error, what string) error {
 	if errors.Is(err, sql.ErrNoRows) {

@@ -70,7 +70,7 @@ func (p *Pool) Run(ctx context.Context) error {
 			}
 			timer.Reset(p.svc.Settings.Timings.Tick*9/10 + time.Duration(time.Now().UnixNano()%int64(p.svc.Settings.Timings.Tick/5+1)))
 		case id := <-wakes:
-			p.woken(ctx, id)
+			p.woken(ctx, together(wakes, id))
 		case <-reconcile.C:
 			p.reconcile(ctx)
 		}
@@ -263,17 +263,37 @@ func (p *Pool) ended(r *runner) {
 	}
 }
 
-// woken passes a hint to the tenant's runner, or takes the tenant.
-func (p *Pool) woken(ctx context.Context, id uuid.UUID) {
-	p.mu.Lock()
-	r := p.runners[id]
-	p.mu.Unlock()
-	if r == nil {
-		if !p.gated {
-			_ = p.acquire(ctx) // logged there; the next tick tries again
-		}
-		return
+// together takes the hints that wait behind the first, each tenant once.
+func together(wakes <-chan uuid.UUID, first uuid.UUID) map[uuid.UUID]bool {
+	hints := map[uuid.UUID]bool{first: true}
+	for range len(wakes) {
+		hints[<-wakes] = true
 	}
+	return hints
+}
+
+// woken passes hints to the runners of their tenants, and takes those tenants
+// that have none.
+func (p *Pool) woken(ctx context.Context, hints map[uuid.UUID]bool) {
+	var served []*runner
+	p.mu.Lock()
+	for id := range hints {
+		if r := p.runners[id]; r != nil {
+			served = append(served, r)
+		}
+	}
+	p.mu.Unlock()
+	for _, r := range served {
+		p.hint(ctx, r)
+	}
+	if len(served) < len(hints) && !p.gated {
+		_ = p.acquire(ctx) // logged there; the next tick tries again
+	}
+}
+
+// hint shows a runner its lease row.
+func (p *Pool) hint(ctx context.Context, r *runner) {
+	id := r.tenure.TenantID
 	l, err := p.svc.Leases.Lease(ctx, id)
 	if err != nil && domain.KindOf(err) != domain.KindNotFound {
 		p.svc.Logger.Warn("lease is not readable", "tenant", id, "error", err)

@@ -72,9 +72,11 @@ type Inbox interface {
 
 // Outbox is the queue of one tenant's outbound messages.
 type Outbox interface {
-	// Due returns unsent rows whose time has come, by lane and then by id, at
-	// most limit; rows of the given contacts are left out (their head waits).
-	// next is when the earliest later row falls due, zero when there is none.
+	// Due returns unsent rows by lane and then by id, at most limit: those whose
+	// time has come, and those that wait for another attempt, because the rest
+	// of their chat waits behind them. Rows of the given contacts are left out.
+	// next is when the earliest of the other rows falls due, zero when there is
+	// none.
 	Due(ctx context.Context, tenant uuid.UUID, limit int, except []string) (due []domain.Outbound, next time.Time, err error)
 	// Finish stores outcomes of many tenants in one statement; an outcome
 	// whose tenure is over is dropped.
@@ -111,6 +113,10 @@ type Ratchet interface {
 	// statement. Ids continue after the highest ever used; make is called with
 	// the first free id and may be called again.
 	AddPreKeys(ctx context.Context, t domain.Tenure, jid string, make func(first uint32) []domain.PreKeyPair) error
+	// PreKey returns a one-time prekey; ok is false when it was used or never made.
+	PreKey(ctx context.Context, tenant uuid.UUID, jid string, id uint32) (key [32]byte, ok bool, err error)
+	// PreKeys counts those that were not used yet.
+	PreKeys(ctx context.Context, tenant uuid.UUID, jid string) (int, error)
 	// HasPNSessions reports whether sessions are stored under a phone number,
 	// as "<digits>" without device, so that a migration to the LID is due.
 	HasPNSessions(ctx context.Context, jid, user string) (bool, error)

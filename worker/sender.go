@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -28,6 +27,7 @@ type sender struct {
 	queue    []*queued          // everything known to be unsent, unordered
 	known    map[uuid.UUID]bool // ids in queue
 	reload   bool               // the database has rows that are not in queue
+	beyond   *queued            // from this row on the database may have rows that are not in queue; nil: none
 	phone    Phone              // nil while not connected
 	caught   bool               // the offline queue of this connection has arrived
 	caughtUp time.Time          // when rows of unknown outcome may be sent again
@@ -38,17 +38,9 @@ type sender struct {
 	idle     chan struct{} // closed when the goroutine ended; nil while none runs
 }
 
-type queued struct {
-	domain.Outbound
-	ready time.Time // not before
-	paced bool      // the human delay has been set
-}
-
-// maxQueued bounds the rows in memory; the rest waits in the database.
-const maxQueued = 500
-
 func newSender(svc *Services, fin *finisher, t domain.Tenure, lost func(error)) *sender {
-	return &sender{svc: svc, fin: fin, tenure: t, lost: lost, pace: newPace(svc.Settings), known: map[uuid.UUID]bool{}, reload: true}
+	return &sender{svc: svc, fin: fin, tenure: t, lost: lost, pace: newPace(svc.Settings), known: map[uuid.UUID]bool{},
+		reload: true, beyond: &queued{}}
 }
 
 // offer adds rows that the inbox has just committed.
@@ -62,31 +54,6 @@ func (s *sender) offer(rows []domain.Outbound) {
 		s.push(r)
 	}
 	s.start()
-}
-
-func (s *sender) push(r domain.Outbound) {
-	if s.known[r.ID] {
-		return
-	}
-	if len(s.queue) >= maxQueued {
-		s.reload = true
-		return
-	}
-	s.known[r.ID] = true
-	s.queue = append(s.queue, &queued{Outbound: r, ready: r.RunAt})
-}
-
-// silence forgets the automatic answers of a chat; their rows are cancelled.
-func (s *sender) silence(contact string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.queue = slices.DeleteFunc(s.queue, func(q *queued) bool {
-		gone := q.Contact == contact && q.Lane == domain.LaneReply
-		if gone {
-			delete(s.known, q.ID)
-		}
-		return gone
-	})
 }
 
 // connected lets the sender use a phone; nil takes it away. Rows whose last
@@ -205,92 +172,42 @@ func (s *sender) next() (*queued, Phone, bool) {
 	}
 }
 
-// forgetAmbiguous drops rows whose last attempt has an unknown outcome once the
-// receipts had time to arrive: those that did not go out are read again.
-func (s *sender) forgetAmbiguous(now time.Time) {
-	if !s.recheck || now.Before(s.caughtUp) {
-		return
-	}
-	s.recheck = false
-	before := len(s.queue)
-	s.queue = slices.DeleteFunc(s.queue, func(q *queued) bool {
-		if q.Status == domain.StatusSending {
-			delete(s.known, q.ID)
-			return true
-		}
-		return false
-	})
-	s.reload = s.reload || len(s.queue) < before
-}
-
-// pick chooses among the heads of the chats the one with the best lane that is
-// ready; if none is, it says how long until the next one.
-func (s *sender) pick(now time.Time) (*queued, time.Duration) {
-	heads := map[string]*queued{}
-	for _, q := range s.queue {
-		if h := heads[q.Contact]; h == nil || before(q, h) {
-			heads[q.Contact] = q
-		}
-	}
-	var best *queued
-	var wait time.Duration
-	for _, h := range heads {
-		ready := h.ready
-		if h.Status == domain.StatusSending && s.caughtUp.After(ready) {
-			ready = s.caughtUp
-		}
-		if d := ready.Sub(now); d > 0 {
-			if wait == 0 || d < wait {
-				wait = d
-			}
-			continue
-		}
-		if best == nil || before(h, best) {
-			best = h
-		}
-	}
-	if best != nil && !best.paced {
-		best.paced = true
-		if d := s.pace.delay(best.Outbound, now); d > 0 {
-			best.ready = now.Add(d)
-			s.pace.typing(s.phone, best.ChatJID)
-			return s.pick(now)
-		}
-	}
-	return best, wait
-}
-
-func before(a, b *queued) bool {
-	if a.Lane != b.Lane {
-		return a.Lane < b.Lane
-	}
-	return cmp.Compare(a.ID.String(), b.ID.String()) < 0
-}
-
-// load reads unsent rows. Outcomes that are still on their way to the database
-// go first, or sent rows would look unsent.
+// load reads unsent rows. Rows that are offered meanwhile wait in the queue
+// until it is known what is before them.
 func (s *sender) load() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := s.fin.flush(ctx); err != nil {
-		return err
-	}
-	due, next, err := s.svc.Outbox.Due(ctx, s.tenure.TenantID, maxQueued, nil)
-	if err != nil {
-		return err
-	}
+	s.mu.Lock()
+	earlier := s.beyond
+	s.beyond = nil
+	s.mu.Unlock()
+	due, next, err := s.read()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.cut()
+	if err != nil {
+		s.leave(earlier)
+		return err
+	}
 	for _, r := range due {
 		s.push(r)
 	}
 	if len(due) == maxQueued {
-		s.reload = true
+		s.leave(&queued{Outbound: due[len(due)-1]})
 	}
 	if !next.IsZero() {
 		s.startAfterReload(time.Until(next))
 	}
 	return nil
+}
+
+// read asks the database. Outcomes that are still on their way to it go first,
+// or sent rows would look unsent.
+func (s *sender) read() (due []domain.Outbound, next time.Time, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := s.fin.flush(ctx); err != nil {
+		return nil, next, err
+	}
+	return s.svc.Outbox.Due(ctx, s.tenure.TenantID, maxQueued, nil)
 }
 
 func (s *sender) retryLoad(err error) {

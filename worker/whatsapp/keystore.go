@@ -224,8 +224,15 @@ func (ks *keyStore) generate(ctx context.Context, count int) ([]*keys.PreKey, er
 	return fresh, err
 }
 
+// GetPreKey returns nil for a key that was used, as whatsmeow's store does.
 func (ks *keyStore) GetPreKey(ctx context.Context, id uint32) (*keys.PreKey, error) {
-	return guarded(ctx, ks.gate, func(ctx context.Context) (*keys.PreKey, error) { return ks.SQLStore.GetPreKey(ctx, id) })
+	return guarded(ctx, ks.gate, func(ctx context.Context) (*keys.PreKey, error) {
+		private, ok, err := ks.ratchets.PreKey(ctx, ks.tenure.TenantID, ks.jid, id)
+		if err != nil || !ok {
+			return nil, err
+		}
+		return &keys.PreKey{KeyPair: *keys.NewKeyPairFromPrivateKey(private), KeyID: id}, nil
+	})
 }
 
 func (ks *keyStore) RemovePreKey(ctx context.Context, id uint32) error {
@@ -239,7 +246,7 @@ func (ks *keyStore) RemovePreKey(ctx context.Context, id uint32) error {
 func (ks *keyStore) MarkPreKeysAsUploaded(context.Context, uint32) error { return nil }
 
 func (ks *keyStore) UploadedPreKeyCount(ctx context.Context) (int, error) {
-	return guarded(ctx, ks.gate, ks.SQLStore.UploadedPreKeyCount)
+	return guarded(ctx, ks.gate, func(ctx context.Context) (int, error) { return ks.ratchets.PreKeys(ctx, ks.tenure.TenantID, ks.jid) })
 }
 
 // The event buffer: plaintexts are kept only for messages that no inbox took.

@@ -16,13 +16,13 @@ import (
 func newPreKeys(count int) []*keys.PreKey {
 	fresh := make([]*keys.PreKey, count)
 	numerators, denominators := make([]field.Element, count), make([]field.Element, count)
+	scalar, point := edwards25519.NewScalar(), new(edwards25519.Point)
 	for i := range fresh {
 		private := newPrivateKey()
-		scalar, err := edwards25519.NewScalar().SetBytesWithClamping(private[:])
-		if err != nil {
+		if _, err := scalar.SetBytesWithClamping(private[:]); err != nil {
 			panic(err) // only for a wrong length
 		}
-		_, y, z, _ := new(edwards25519.Point).ScalarBaseMult(scalar).ExtendedCoordinates()
+		_, y, z, _ := point.ScalarBaseMult(scalar).ExtendedCoordinates()
 		numerators[i].Add(z, y)
 		denominators[i].Subtract(z, y)
 		fresh[i] = &keys.PreKey{KeyPair: keys.KeyPair{Priv: &private}}
