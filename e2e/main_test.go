@@ -11,6 +11,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	closeChromium()
 	_ = os.RemoveAll(buildDir())
 	os.Exit(code)
 }

@@ -36,6 +36,6 @@ func drawQR(text string) (template.HTML, error) {
 	}
 	size := code.Size + 2*quietZone
 	// Everything in it is made of numbers.
-	return template.HTML(fmt.Sprintf(`<svg class="qr-code" viewBox="0 0 %d %d" shape-rendering="crispEdges" role="img"><rect width="%d" height="%d" fill="#fff"/><path fill="#000" d="%s"/></svg>`,
+	return template.HTML(fmt.Sprintf(`<svg class="qr-code" viewBox="0 0 %d %d" shape-rendering="crispEdges" aria-hidden="true"><rect width="%d" height="%d" fill="#fff"/><path fill="#000" d="%s"/></svg>`,
 		size, size, size, size, path.String())), nil
 }
