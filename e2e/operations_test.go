@@ -66,6 +66,34 @@ func TestSecondServer_TakesOverFromAKilledOne(t *testing.T) {
 	}
 }
 
+func TestDrainedServer_HandsItsTenantsOverAndTakesNoneUntilItServesAgain(t *testing.T) {
+	w := newWorld(t, postgresDatabase(t))
+	shop, asha := w.opened(t, salon), w.customer(t, "Asha")
+	asha.asks(t, shop, "hello")
+	first := w.child
+	defer first.kill()
+	w.spawn(t, setting{"FLOWHQ_REPLICA_NAME", "second"})
+	if err := w.child.await(readyWithin); err != nil {
+		t.Fatal(err)
+	}
+	servedBy := func(name string) {
+		t.Helper()
+		eventually(t, name+" serves the tenant", patience, func() (bool, string) {
+			v := shop.tenant(t)
+			return v.Worker.Replica == name && v.Session.State == "CONNECTED", fmt.Sprintf("%+v", v)
+		})
+	}
+	w.change(t, "UPDATE replicas SET state = 'draining' WHERE name = 'e2e'")
+	servedBy("second")
+	asha.asks(t, shop, "menu")
+	w.change(t, "UPDATE replicas SET state = CASE name WHEN 'e2e' THEN 'alive' ELSE 'draining' END WHERE state <> 'dead'")
+	servedBy("e2e")
+	asha.asks(t, shop, "menu")
+	if n := asha.shown(shop); n != 3 {
+		t.Errorf("the customer sees %d answers to 3 messages", n)
+	}
+}
+
 func TestMetrics_CountWhatHappened(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")

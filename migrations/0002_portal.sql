@@ -139,6 +139,12 @@ CREATE TABLE hourly_stats (
   PRIMARY KEY (tenant_id, hour)
 ){{if .Postgres}} WITH (fillfactor = 70){{end}};
 
+-- The orders in which an operator lists tenants; the expressions are those of store/order.go.
+CREATE INDEX tenants_by_name ON tenants (lower(name), id);
+CREATE INDEX tenants_by_status ON tenants
+  ((CASE status WHEN 'ERROR' THEN 0 WHEN 'QR_PENDING' THEN 1 WHEN 'NEW' THEN 2 WHEN 'PAUSED' THEN 3 ELSE 4 END), id);
+CREATE INDEX sessions_by_last_seen ON whatsapp_sessions ((coalesce(last_seen_at, '9999-12-31 00:00:00+00:00')), tenant_id);
+
 CREATE INDEX message_logs_age ON message_logs {{if .Postgres}}USING brin (created_at) WITH (pages_per_range = 32, autosummarize = on){{else}}(created_at){{end}};
 
 -- The messages of one chat, and the last one of each. It ends with the tenant like all further keys, see 0001.

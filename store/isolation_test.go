@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"flowhq/domain"
+	"flowhq/store"
 	"flowhq/store/storetest"
 )
 
@@ -141,7 +142,9 @@ func notFoundIsFine(err error) error {
 	return err
 }
 
-func db(w *world) *sql.DB {
-	db, _ := w.DBForWhatsApp()
+func db(w *world) *sql.DB { return dbOf(w.Store) }
+
+func dbOf(s *store.Store) *sql.DB {
+	db, _ := s.DBForWhatsApp()
 	return db
 }

@@ -4,6 +4,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"strings"
+	"unicode"
 
 	"github.com/uptrace/bun"
 	sqlitedriver "modernc.org/sqlite"
@@ -26,11 +27,19 @@ func init() {
 // whereContains adds, with OR, that a column contains a text, whatever its
 // case. Both sides are folded by the database, which alone knows its letters.
 func (s *Store) whereContains(q *bun.SelectQuery, column, part string) *bun.SelectQuery {
-	lower := "lower"
-	if s.dialect == sqlite {
-		lower = "flowhq_lower"
+	pattern, text := "%"+escapeLike(part)+"%", `lower(%s) LIKE lower(?) ESCAPE '!'`
+	switch {
+	case s.dialect == postgres:
+	case isASCII(part):
+		text = `%s LIKE ? ESCAPE '!'` // SQLite's LIKE ignores the case of A to Z by itself
+	default:
+		text = `flowhq_lower(%s) LIKE flowhq_lower(?) ESCAPE '!'`
 	}
-	return q.WhereOr(fmt.Sprintf(`%s(%s) LIKE %s(?) ESCAPE '!'`, lower, column, lower), "%"+escapeLike(part)+"%")
+	return q.WhereOr(fmt.Sprintf(text, column), pattern)
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 }
 
 // whereNumber adds, with OR, that a column contains the digits of a number

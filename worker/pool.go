@@ -29,6 +29,7 @@ type Pool struct {
 	nonces   [][]byte // accepted by the next heartbeat: the last acknowledged, and one of unknown outcome
 	trusted  time.Time
 	gated    bool // the leases cannot be trusted: nothing may be acquired
+	drained  bool // an operator asked for it: everything is handed over, nothing is acquired
 	sweeping time.Time
 	relief   memoryRelief
 }
@@ -100,7 +101,31 @@ func (p *Pool) tick(ctx context.Context) error {
 		p.svc.Logger.Info("took over from a dead replica", "leases", freed)
 	}
 	p.sweep(attempt)
+	if view.State == stateDraining {
+		p.drain(ctx)
+		return nil
+	}
+	p.drained = false
 	return p.acquire(ctx)
+}
+
+// stateDraining is what a heartbeat answers while an operator wants the replica empty.
+const stateDraining = "draining"
+
+// drain hands every tenant over, once; the order is that of shutdown.
+func (p *Pool) drain(ctx context.Context) {
+	if p.drained {
+		return
+	}
+	p.svc.Logger.Info("an operator asked this replica to hand over its tenants")
+	ctx, cancel := context.WithTimeout(ctx, storeDeadline)
+	defer cancel()
+	p.stopAll(errShutdown)
+	if err := errors.Join(p.fin.flush(ctx), p.releaseAll(ctx)); err != nil {
+		p.svc.Logger.Warn("not everything is handed over; the next heartbeat tries again", "error", err)
+		return
+	}
+	p.drained = true
 }
 
 func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
@@ -286,7 +311,7 @@ func (p *Pool) woken(ctx context.Context, hints map[uuid.UUID]bool) {
 	for _, r := range served {
 		p.hint(ctx, r)
 	}
-	if len(served) < len(hints) && !p.gated {
+	if len(served) < len(hints) && !p.gated && !p.drained {
 		_ = p.acquire(ctx) // logged there; the next tick tries again
 	}
 }
