@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -19,6 +20,8 @@ func (r *runner) obey(o order, phone Phone) bool {
 		end = r.restart()
 	case o.lease.Command == domain.CommandReset, o.lease.Command == domain.CommandDelete:
 		end = r.goodbye(o.lease.Command, phone)
+	case o.lease.Command == domain.CommandPair && o.asked.Before(r.gaveCode):
+		// The wish that was read is met; a second code would end the first.
 	case o.lease.Command == domain.CommandPair:
 		r.pairingCode(phone)
 	case !o.lease.Wanted:
@@ -104,4 +107,5 @@ func (r *runner) pairingCode(phone Phone) {
 	r.wantsCode = false
 	r.report(report)
 	r.acknowledge(domain.CommandPair, true)
+	r.gaveCode = time.Now()
 }

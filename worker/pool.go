@@ -318,28 +318,29 @@ func (p *Pool) woken(ctx context.Context, hints map[uuid.UUID]bool) {
 
 // hint shows a runner its lease row.
 func (p *Pool) hint(ctx context.Context, r *runner) {
-	id := r.tenure.TenantID
+	id, asked := r.tenure.TenantID, time.Now()
 	l, err := p.svc.Leases.Lease(ctx, id)
 	if err != nil && domain.KindOf(err) != domain.KindNotFound {
 		p.svc.Logger.Warn("lease is not readable", "tenant", id, "error", err)
 		return
 	}
-	p.instruct(r, l)
+	p.instruct(r, order{lease: l, asked: asked})
 }
 
-func (p *Pool) instruct(r *runner, l domain.Lease) {
-	if l.Tenure != r.tenure {
+func (p *Pool) instruct(r *runner, o order) {
+	if o.lease.Tenure != r.tenure {
 		r.lose(domain.ErrFenced)
 		return
 	}
 	select {
-	case r.orders <- order{lease: l}:
+	case r.orders <- o:
 	default: // it has orders waiting and reads the row anew with each
 	}
 }
 
 // reconcile is the poll behind the hints: every runner sees its lease row.
 func (p *Pool) reconcile(ctx context.Context) {
+	asked := time.Now()
 	owned, err := p.svc.Leases.Owned(ctx, p.self.ID)
 	if err != nil {
 		p.svc.Logger.Warn("own leases are not readable", "error", err)
@@ -363,7 +364,7 @@ func (p *Pool) reconcile(ctx context.Context) {
 	for id, r := range p.runners {
 		l := byID[id]
 		if l.Tenure != r.tenure || !l.Wanted || l.Command != domain.CommandNone {
-			p.instruct(r, l)
+			p.instruct(r, order{lease: l, asked: asked})
 		}
 	}
 }

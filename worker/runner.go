@@ -30,6 +30,7 @@ type runner struct {
 	jid        string
 	showsCodes bool // the present connection waits for a scan
 	wantsCode  bool // somebody asked for a pairing code
+	gaveCode   time.Time
 	rounds     int
 	linkedAt   time.Time // when a phone was linked that has not connected yet
 	backoff    reconnectDelay
@@ -38,7 +39,10 @@ type runner struct {
 }
 
 // order is a lease row as it was read: what people want of the runner.
-type order struct{ lease domain.Lease }
+type order struct {
+	lease domain.Lease
+	asked time.Time // before it was read
+}
 
 // event is what a connection reports, in order.
 type event struct {
