@@ -109,25 +109,6 @@ func (p *Pool) tick(ctx context.Context) error {
 	return p.acquire(ctx)
 }
 
-// stateDraining is what a heartbeat answers while an operator wants the replica empty.
-const stateDraining = "draining"
-
-// drain hands every tenant over, once; the order is that of shutdown.
-func (p *Pool) drain(ctx context.Context) {
-	if p.drained {
-		return
-	}
-	p.svc.Logger.Info("an operator asked this replica to hand over its tenants")
-	ctx, cancel := context.WithTimeout(ctx, storeDeadline)
-	defer cancel()
-	p.stopAll(errShutdown)
-	if err := errors.Join(p.fin.flush(ctx), p.releaseAll(ctx)); err != nil {
-		p.svc.Logger.Warn("not everything is handed over; the next heartbeat tries again", "error", err)
-		return
-	}
-	p.drained = true
-}
-
 func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
