@@ -108,9 +108,6 @@ func (p *Pool) tick(ctx context.Context) error {
 	return p.acquire(ctx)
 }
 
-// stateDraining is what a heartbeat answers while an operator wants the replica empty.
-const stateDraining = "draining"
-
 func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -14,22 +14,6 @@ import (
 // How a replica gives its tenants away: all at once, in the order disconnect,
 // drain, release, so that the next owner never meets it on the way.
 
-// drain hands every tenant over, once; the order is that of shutdown.
-func (p *Pool) drain(ctx context.Context) {
-	if p.drained {
-		return
-	}
-	p.svc.Logger.Info("an operator asked this replica to hand over its tenants")
-	ctx, cancel := context.WithTimeout(ctx, storeDeadline)
-	defer cancel()
-	p.stopAll(errShutdown)
-	if err := errors.Join(p.fin.flush(ctx), p.releaseAll(ctx)); err != nil {
-		p.svc.Logger.Warn("not everything is handed over; the next heartbeat tries again", "error", err)
-		return
-	}
-	p.drained = true
-}
-
 // gate stops every runner once the leases can no longer be trusted.
 func (p *Pool) gate(now time.Time) {
 	if p.gated || now.Sub(p.trusted) < p.svc.Settings.Timings.Hard {
