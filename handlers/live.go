@@ -5,6 +5,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,13 +51,25 @@ func (s *Server) live(f liveFragment) gin.HandlerFunc {
 			c.Writer.WriteHeaderNow()
 			return nil
 		}
-		body, err := s.web.drawn.get(tag, func() ([]byte, error) { return s.draw(c, f) })
+		d, err := s.web.drawn.get(tag, func() ([]byte, error) { return s.draw(c, f) })
 		if err != nil {
 			return err
 		}
-		c.Data(http.StatusOK, "text/html; charset=utf-8", body)
+		d.send(c)
 		return nil
 	})
+}
+
+// send answers with a fragment, compressed if the browser likes that.
+func (d *drawing) send(c *gin.Context) {
+	body := d.plain
+	if strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
+		body = d.packed
+		c.Header("Content-Encoding", "gzip")
+	}
+	c.Header("Vary", "Accept-Encoding")
+	c.Header("Content-Length", strconv.Itoa(len(body)))
+	c.Data(http.StatusOK, "text/html; charset=utf-8", body)
 }
 
 func (s *Server) draw(c *gin.Context, f liveFragment) ([]byte, error) {
@@ -87,14 +101,14 @@ type drawings struct {
 }
 
 type drawing struct {
-	once sync.Once
-	body []byte
-	err  error
+	once          sync.Once
+	plain, packed []byte // packed once for all viewers
+	err           error
 }
 
 const maxDrawings = 256
 
-func (d *drawings) get(tag string, draw func() ([]byte, error)) ([]byte, error) {
+func (d *drawings) get(tag string, draw func() ([]byte, error)) (*drawing, error) {
 	d.mu.Lock()
 	one := d.byTag[tag]
 	if one == nil {
@@ -105,13 +119,17 @@ func (d *drawings) get(tag string, draw func() ([]byte, error)) ([]byte, error) 
 		d.byTag[tag] = one
 	}
 	d.mu.Unlock()
-	one.once.Do(func() { one.body, one.err = draw() })
+	one.once.Do(func() {
+		if one.plain, one.err = draw(); one.err == nil {
+			one.packed, one.err = compressed(one.plain)
+		}
+	})
 	if one.err != nil {
 		d.mu.Lock()
 		delete(d.byTag, tag)
 		d.mu.Unlock()
 	}
-	return one.body, one.err
+	return one, one.err
 }
 
 // onlookers remembers who is behind a login token, for polls only. The

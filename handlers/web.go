@@ -82,7 +82,7 @@ func (s *Server) withSessions(next http.Handler) http.Handler {
 // portal adds the routes of people.
 func (s *Server) portal(r *gin.Engine) {
 	r.GET(staticRoot+"*path", s.do(s.serveAsset))
-	polls := r.Group(livePrefix, s.do(s.onlooker), gzip.Gzip(gzip.DefaultCompression))
+	polls := r.Group(livePrefix, s.do(s.onlooker))
 	s.liveRoutes(polls)
 	pages := r.Group("", gzip.Gzip(gzip.DefaultCompression), s.do(s.identifyPerson))
 	s.authRoutes(pages)
