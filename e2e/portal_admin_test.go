@@ -32,6 +32,23 @@ func TestPortal_FiftyTenantsAreRestartedTogether(t *testing.T) {
 	})
 }
 
+func TestPortal_AChangingListKeepsWhatIsChosen(t *testing.T) {
+	w := newWorld(t, sqliteDatabase(t))
+	b := newTab(t, w)
+	b.signedUp()
+	first := w.created(t, input{"name": "Duka la Baraka", "template_type": "ECOMMERCE", "language": "SW"})
+	second := w.created(t, input{"name": "Duka la Neema", "template_type": "ECOMMERCE", "language": "SW"})
+	b.open("/admin/tenants")
+	b.click(fmt.Sprintf(`input[name=tenant][value="%s"]`, first.id))
+	same := b.stays()
+	second.does(t, "POST", "/worker/start", nil)
+	b.sees("Waiting for the scan")
+	if chosen := js[[]string](b, `[...document.querySelectorAll("input[name=tenant]:checked")].map(e => e.value)`); len(chosen) != 1 || chosen[0] != first.id {
+		t.Errorf("chosen are now %v, want %s alone", chosen, first.id)
+	}
+	same()
+}
+
 func TestPortal_RefusedFormsComeBackAsTheyWereTyped(t *testing.T) {
 	w := newWorld(t, sqliteDatabase(t))
 	b := newTab(t, w)

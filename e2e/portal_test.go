@@ -133,6 +133,9 @@ func TestPortal_ShowsARotatedCodeWithinTwoSeconds(t *testing.T) {
 		return js[string](b, `document.querySelector("figure.qr path")?.getAttribute("d") || ""`)
 	}
 	first := drawn()
+	// What somebody has opened and typed survives.
+	b.click("details.code-ask summary")
+	b.fill("#pair-phone", "0754 123")
 	// A restart issues a new code at once, like the rotation after its life.
 	shop.does(t, "POST", "/worker/restart", nil)
 	var stored linkView
@@ -148,6 +151,9 @@ func TestPortal_ShowsARotatedCodeWithinTwoSeconds(t *testing.T) {
 	})
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("the page shows the new code after %s, want about 2 s", took)
+	}
+	if typed := js[string](b, `document.querySelector("details.code-ask[open] #pair-phone")?.value || "closed"`); typed != "0754 123" {
+		t.Errorf("what was typed became %q", typed)
 	}
 }
 

@@ -8,7 +8,7 @@
     const { sourceEvent, sourceElement } = e.detail.ctx;
     if (sourceEvent?.type !== "every") return;
     const reading = sourceElement?.hasAttribute("data-hold") && scrollY > 400;
-    if (document.hidden || reading || sourceElement?.contains(document.querySelector("details.menu[open]"))) e.preventDefault();
+    if (document.hidden || reading) e.preventDefault();
   });
 
   // Times stay true while the page is open.
@@ -83,6 +83,7 @@
   new MutationObserver(() => {
     each(".toast-note:not([data-timed])", (note) => {
       note.dataset.timed = "";
+      each(".toast-note[data-timed]", (old) => { if (old !== note && old.textContent === note.textContent) old.remove(); });
       setTimeout(() => { if (!note.matches(":hover")) note.remove(); }, 8000);
     });
   }).observe(document.getElementById("toasts"), { childList: true });
