@@ -119,6 +119,9 @@ func (s *Server) answerPerson(c *gin.Context, status int, e *domain.Error) error
 		c.Header("HX-Reswap", "beforeend")
 		return s.block(c, status, "errors/error", "toast", page)
 	}
+	if who := visitorOf(c); who != nil && who.User.Role == domain.RoleAdmin {
+		return s.page(c, status, "admin/error", page) // with the menu around it
+	}
 	return s.page(c, status, "errors/error", page)
 }
 

@@ -79,6 +79,13 @@
     each("[data-picked]", (el) => { el.textContent = document.querySelectorAll("input[name=tenant]:checked").length; });
   }
 
+  // A form is sent once, however often its button is pressed.
+  document.addEventListener("submit", (e) => {
+    const button = e.submitter;
+    if (button && !e.defaultPrevented) setTimeout(() => { button.disabled = true; button.setAttribute("aria-busy", "true"); });
+  });
+  addEventListener("pageshow", () => each("[aria-busy][disabled]", (b) => { b.disabled = false; b.removeAttribute("aria-busy"); }));
+
   // Toasts go by themselves, unless the pointer rests on them.
   new MutationObserver(() => {
     each(".toast-note:not([data-timed])", (note) => {
