@@ -92,15 +92,12 @@ func (s *Server) changePassword(c *gin.Context) error {
 	return s.seeOther(c, "/account")
 }
 
-// storeAndReopen stores a changed user, ends all sessions and opens a new one
-// here: whoever knew the old secret is out.
+// storeAndReopen stores the changed secrets of a user, which ends all sessions,
+// and opens a new one here: whoever knew the old secret is out.
 func (s *Server) storeAndReopen(c *gin.Context, user domain.User) error {
 	ctx := c.Request.Context()
 	user.UpdatedAt = domain.Now()
-	if err := s.Users.UpdateUser(ctx, domain.Scope{Admin: true}, user); err != nil {
-		return err
-	}
-	if err := s.Logins.LogOut(ctx, user.ID, nil); err != nil {
+	if err := s.Users.ChangeSecrets(ctx, user); err != nil {
 		return err
 	}
 	s.web.pulse.forget("sessions")

@@ -19,6 +19,10 @@ type Users interface {
 	ListUsers(ctx context.Context, scope domain.Scope, q domain.PageQuery) (domain.Page[domain.User], error)
 	// UpdateUser changes name, address, password, role, disabled and the second factor's secret.
 	UpdateUser(ctx context.Context, scope domain.Scope, user domain.User) error
+	// ChangeSecrets stores password, second factor and its last time step, and
+	// ends all sessions of the user in the same transaction. A user who was
+	// disabled meanwhile is KindNotFound.
+	ChangeSecrets(ctx context.Context, user domain.User) error
 	// DisableUser ends all sessions of the user in the same transaction. The
 	// last admin who may still sign in cannot be disabled: KindConflict.
 	DisableUser(ctx context.Context, scope domain.Scope, id uuid.UUID, disabled bool, at time.Time) error
