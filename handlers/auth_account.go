@@ -61,7 +61,7 @@ func (s *Server) storedToken(c *gin.Context) []byte {
 func (s *Server) changePassword(c *gin.Context) error {
 	ctx, user, t := c.Request.Context(), visitorOf(c).User, s.speak(c)
 	f := readForm(c, "current", "password", "again")
-	keys := [][]byte{s.throttleKey("account", user.Email), s.throttleKey("address", clientAddress(c))}
+	keys := [][]byte{s.throttleKey("account", user.Email), s.addressKey(c)}
 	if waiting, err := s.throttled(c, &f, keys); err != nil || waiting {
 		return orPage(err, func() error { return s.accountPage(c, http.StatusTooManyRequests, f) })
 	}

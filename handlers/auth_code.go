@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
@@ -36,10 +37,15 @@ func (s *Server) halfUser(c *gin.Context) (domain.User, error) {
 		return domain.User{}, errSignIn
 	}
 	user, err := s.Users.User(c.Request.Context(), domain.Scope{Admin: true}, id)
-	if err == nil && user.Disabled {
-		err = errSignIn
+	switch {
+	case domain.KindOf(err) == domain.KindNotFound && err != nil:
+		return user, errSignIn
+	case err != nil:
+		return user, err
+	case user.Disabled, !bytes.Equal(s.web.logins.GetBytes(c.Request.Context(), keyProof), s.proofOf(user)):
+		return user, errSignIn
 	}
-	return user, err
+	return user, nil
 }
 
 func (s *Server) checkCode(c *gin.Context) error {
@@ -48,7 +54,7 @@ func (s *Server) checkCode(c *gin.Context) error {
 		return err
 	}
 	f := readForm(c, "code")
-	keys := [][]byte{s.throttleKey("code", user.ID.String()), s.throttleKey("address", clientAddress(c))}
+	keys := [][]byte{s.throttleKey("code", user.ID.String()), s.addressKey(c)}
 	if waiting, err := s.throttled(c, &f, keys); err != nil || waiting {
 		return orPage(err, func() error { return s.page(c, http.StatusTooManyRequests, "auth/code", codePage{f.shown()}) })
 	}
@@ -75,6 +81,9 @@ func (s *Server) codeAccepted(ctx context.Context, user domain.User, code string
 	code = strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(code))
 	if len(code) == recoveryLength {
 		return s.Users.UseRecoveryCode(ctx, user.ID, recoveryHash(code))
+	}
+	if user.TOTPSecret == nil {
+		return false, nil // it was removed meanwhile; the password alone signs in
 	}
 	secret, err := s.unseal(user.TOTPSecret)
 	if err != nil {

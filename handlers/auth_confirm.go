@@ -20,7 +20,7 @@ func (s *Server) showConfirm(c *gin.Context) error {
 
 func (s *Server) confirm(c *gin.Context) error {
 	ctx, user, f := c.Request.Context(), visitorOf(c).User, readForm(c, "password", "code")
-	keys := [][]byte{s.throttleKey("account", user.Email), s.throttleKey("address", clientAddress(c))}
+	keys := [][]byte{s.throttleKey("account", user.Email), s.addressKey(c)}
 	page := confirmPage{NeedCode: user.TOTPSecret != nil}
 	waiting, err := s.throttled(c, &f, keys)
 	if err != nil {

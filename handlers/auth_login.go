@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -34,7 +35,7 @@ func (s *Server) login(c *gin.Context) error {
 	if err != nil {
 		email = f.Values["email"]
 	}
-	keys := [][]byte{s.throttleKey("account", email), s.throttleKey("address", clientAddress(c))}
+	keys := [][]byte{s.throttleKey("account", email), s.addressKey(c)}
 	if waiting, err := s.throttled(c, &f, keys); err != nil || waiting {
 		return orPage(err, func() error { return s.page(c, http.StatusTooManyRequests, "auth/login", loginPage{f.shown()}) })
 	}
@@ -95,15 +96,28 @@ func (s *Server) noteFailures(c *gin.Context, keys [][]byte) error {
 // askForCode remembers that the password was right and asks for the second factor.
 func (s *Server) askForCode(c *gin.Context, user domain.User) error {
 	ctx := c.Request.Context()
-	if err := s.web.logins.RenewToken(ctx); err != nil {
+	if err := s.freshSession(ctx); err != nil {
 		return err
 	}
 	s.web.logins.Put(ctx, keyHalf, user.ID.String())
+	s.web.logins.Put(ctx, keyProof, s.proofOf(user))
 	if err := s.keepSession(c, uuid.Nil); err != nil {
 		return err
 	}
 	return s.seeOther(c, "/login/code")
 }
+
+// freshSession begins a session under a new token and with nothing in it: what
+// another user left in this browser must not mix with the next one's.
+func (s *Server) freshSession(ctx context.Context) error {
+	if err := s.web.logins.RenewToken(ctx); err != nil {
+		return err
+	}
+	return s.web.logins.Clear(ctx)
+}
+
+// proofOf marks the password that was right: changing it ends half a sign-in too.
+func (s *Server) proofOf(user domain.User) []byte { return s.throttleKey("proof", user.PasswordHash) }
 
 // keepSession stores the session now, with whom it belongs to. Only this makes
 // a row: a session that was ended elsewhere meanwhile does not come back.
@@ -120,10 +134,9 @@ func (s *Server) keepSession(c *gin.Context, user uuid.UUID) error {
 // signIn makes the session one of the user and goes to where they wanted.
 func (s *Server) signIn(c *gin.Context, user domain.User, accountKey []byte) error {
 	ctx, now := c.Request.Context(), domain.Now()
-	if err := s.web.logins.RenewToken(ctx); err != nil {
+	if err := s.freshSession(ctx); err != nil {
 		return err
 	}
-	s.web.logins.Remove(ctx, keyHalf)
 	s.web.logins.Put(ctx, keyUser, user.ID.String())
 	s.web.logins.Put(ctx, keyStepUp, now.Unix())
 	if err := s.keepSession(c, user.ID); err != nil {
