@@ -61,8 +61,8 @@ func (s *Server) storedToken(c *gin.Context) []byte {
 func (s *Server) changePassword(c *gin.Context) error {
 	ctx, user, t := c.Request.Context(), visitorOf(c).User, s.speak(c)
 	f := readForm(c, "current", "password", "again")
-	keys := [][]byte{s.throttleKey("account", user.Email), s.addressKey(c)}
-	if waiting, err := s.throttled(c, &f, keys); err != nil || waiting {
+	key := s.throttleKey("account", user.Email)
+	if may, err := s.mayTry(c, &f, key); err != nil || !may {
 		return orPage(err, func() error { return s.accountPage(c, http.StatusTooManyRequests, f) })
 	}
 	bad := domain.Invalid{}
@@ -72,9 +72,8 @@ func (s *Server) changePassword(c *gin.Context) error {
 	}
 	if !ok {
 		bad.Add("current", "This is not your present password.")
-		if err := s.noteFailures(c, keys); err != nil {
-			return err
-		}
+	} else if err := s.wentWell(c, key); err != nil {
+		return err
 	}
 	checkNewPassword(f, bad, user)
 	if err := bad.Err(); err != nil {

@@ -54,8 +54,8 @@ func (s *Server) checkCode(c *gin.Context) error {
 		return err
 	}
 	f := readForm(c, "code")
-	keys := [][]byte{s.throttleKey("code", user.ID.String()), s.addressKey(c)}
-	if waiting, err := s.throttled(c, &f, keys); err != nil || waiting {
+	key := s.throttleKey("code", user.ID.String())
+	if may, err := s.mayTry(c, &f, key); err != nil || !may {
 		return orPage(err, func() error { return s.page(c, http.StatusTooManyRequests, "auth/code", codePage{f.shown()}) })
 	}
 	ok, err := s.codeAccepted(c.Request.Context(), user, f.Values["code"])
@@ -63,17 +63,14 @@ func (s *Server) checkCode(c *gin.Context) error {
 		return err
 	}
 	if !ok {
-		if err := s.noteFailures(c, keys); err != nil {
-			return err
-		}
 		s.audit(c, domain.AuditEntry{Action: domain.AuditSignInFailed, Actor: user.Email})
 		f.Errors["code"] = s.speak(c).must("code.wrong")
 		return s.page(c, http.StatusUnprocessableEntity, "auth/code", codePage{f.shown()})
 	}
-	if err := s.Throttles.ClearFailures(c.Request.Context(), keys[0]); err != nil {
+	if err := s.wentWell(c, key); err != nil {
 		return err
 	}
-	return s.signIn(c, user, s.throttleKey("account", user.Email))
+	return s.signIn(c, user)
 }
 
 // codeAccepted takes a code of the second factor or a recovery code; each works once.

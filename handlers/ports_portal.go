@@ -56,10 +56,12 @@ type OneTime interface {
 
 // Throttles count failed attempts; every replica sees the same.
 type Throttles interface {
-	// Throttled returns the longest wait of the keys.
-	Throttled(ctx context.Context, keys [][]byte, now time.Time) (time.Duration, error)
-	// NoteFailure applies domain.Throttle.Fail to a key under a row lock.
-	NoteFailure(ctx context.Context, key []byte, p domain.ThrottlePolicy, now time.Time) error
+	// Attempt returns how long an attempt under this key has to wait. When it
+	// may come now it is counted as failed (domain.Throttle.Fail) in the same
+	// step, so that a thousand guesses at once are no better than one by one.
+	Attempt(ctx context.Context, key []byte, p domain.ThrottlePolicy, now time.Time) (time.Duration, error)
+	// Forgive takes one counted failure back.
+	Forgive(ctx context.Context, key []byte) error
 	ClearFailures(ctx context.Context, key []byte) error
 }
 
