@@ -100,9 +100,11 @@ func (b *tab) fits(name string) {
 func TestScreens_AreAccessibleAndFitInEveryLook(t *testing.T) {
 	w, b, shop := furnished(t, sqliteDatabase(t))
 	contact := w.rows(t, "SELECT contact FROM conversations WHERE tenant_id = $1 LIMIT 1", shop.id)[0][0]
+	waiting := w.rows(t, "SELECT id FROM tenants WHERE name = 'Duka la Baraka'")[0][0]
+	all := append(screensOf(shop, strings.ReplaceAll(contact, "+", "%2B")), screen{"tenant-waiting", "/admin/tenants/" + waiting})
 	for _, l := range looks {
 		b.looksLike(l)
-		for _, s := range screensOf(shop, strings.ReplaceAll(contact, "+", "%2B")) {
+		for _, s := range all {
 			b.open(s.path)
 			if where := b.path(); !strings.HasPrefix(where, strings.Split(s.path, "?")[0]) && s.name != "tenant-thread" {
 				t.Errorf("%s leads to %s", s.path, where)

@@ -1,6 +1,9 @@
 package handlers
 
 import (
+	"errors"
+	"html/template"
+	"io"
 	"io/fs"
 	"os"
 	"regexp"
@@ -85,6 +88,14 @@ func TestScreens_EveryTemplateParsesInEveryLanguage(t *testing.T) {
 	sc, err := newScreens(templateFiles(), a)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for lang, sets := range sc.sets {
+		for name, set := range sets {
+			var wrong *template.Error // escaping comes before the data is looked at
+			if err := set.ExecuteTemplate(io.Discard, "base", nil); errors.As(err, &wrong) {
+				t.Errorf("%s in %s: %v", name, lang, wrong)
+			}
+		}
 	}
 	if len(sc.sets[english]) < 20 {
 		t.Errorf("only %d pages are found", len(sc.sets[english]))

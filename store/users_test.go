@@ -69,6 +69,20 @@ func TestUpdateUser_KeepsTheSecondFactorAndTheLastLogin(t *testing.T) {
 	})
 }
 
+func TestUsers_ThatAnOlderVersionStoresAreUsable(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		u := domain.User{ID: domain.NewID(), Name: "Asha", Email: "a@example.com", PasswordHash: "x", Role: domain.RoleAdmin, CreatedAt: domain.Now(), UpdatedAt: domain.Now()}
+		exec(t, s, "INSERT INTO users (id, name, email, password_hash, role, disabled, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, false, $6, $7)",
+			u.ID, u.Name, u.Email, u.PasswordHash, string(u.Role), u.CreatedAt, u.UpdatedAt)
+		if diff := cmp.Diff(u, userOf(t, s, u)); diff != "" {
+			t.Errorf("user (-want +got):\n%s", diff)
+		}
+		if accepted, err := s.Accounts().UseTOTPStep(t.Context(), u.ID, 1); !accepted || err != nil {
+			t.Errorf("accepted %v, error %v", accepted, err)
+		}
+	})
+}
+
 func TestDisableUser_EndsAllSessionsAndLetsThemSignInAgainLater(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		newUser(t, s, domain.RoleAdmin, "other@example.com")

@@ -42,7 +42,7 @@
       el.dataset.drawn = el.dataset.chart;
       el.replaceChildren();
       const css = getComputedStyle(el), [stroke, second, text, grid] = ["--chart-in", "--chart-out", "--muted-foreground", "--border"].map((v) => css.getPropertyValue(v).trim());
-      const when = new Intl.DateTimeFormat(lang, { timeZone: el.dataset.zone, ...("hourly" in el.dataset ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" }) });
+      const when = new Intl.DateTimeFormat(lang, { timeZone: el.dataset.zone, ...(el.dataset.hourly === "true" ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" }) });
       const times = (_, values) => values.map((v) => when.format(v * 1000));
       const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
       const plot = new uPlot({
