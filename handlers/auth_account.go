@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -114,11 +115,20 @@ func (s *Server) revokeSession(c *gin.Context) error {
 	if bytes.Equal(token, s.storedToken(c)) {
 		return s.logout(c)
 	}
-	if err := s.Logins.LogOut(c.Request.Context(), visitorOf(c).User.ID, token); err != nil {
+	ctx, user := c.Request.Context(), visitorOf(c).User
+	all, err := s.Logins.Logins(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(l domain.Login) bool { return bytes.Equal(l.Token, token) })
+	if i < 0 {
+		return domain.NotFound("session")
+	}
+	if err := s.Logins.LogOut(ctx, user.ID, token); err != nil {
 		return err
 	}
 	s.web.pulse.forget("sessions")
-	s.audit(c, domain.AuditEntry{Action: domain.AuditSessionRevoked})
+	s.audit(c, domain.AuditEntry{Action: domain.AuditSessionRevoked, Before: asJSON(map[string]string{"address": all[i].Address, "browser": browserName(all[i].Agent)})})
 	s.say(c, "good", s.speak(c).must("account.session_ended"))
 	return s.seeOther(c, "/account")
 }
