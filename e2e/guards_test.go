@@ -26,6 +26,7 @@ func TestGuards(t *testing.T) {
 	t.Run("what does not exist is a page that says so", func(t *testing.T) { notFound(t, w, admin, ids) })
 	t.Run("other sites change nothing", func(t *testing.T) { crossSite(t, w, admin, ids) })
 	t.Run("looking changes nothing", func(t *testing.T) { looking(t, w, admin, ids) })
+	t.Run("no query makes a page fail", func(t *testing.T) { strangeQueries(t, w, admin, ids) })
 	t.Run("programs keep their own errors", func(t *testing.T) { programs(t, w, admin, ids) })
 	t.Run("what cannot be undone is confirmed", func(t *testing.T) { confirmed(t, w, admin, ids) })
 }
@@ -161,6 +162,25 @@ func looking(t *testing.T, w *world, admin *visitor, ids things) {
 			t.Errorf("the export changed %s", table)
 		}
 	}
+}
+
+func strangeQueries(t *testing.T, w *world, admin *visitor, ids things) {
+	w.unchanged(t, func() {
+		for _, r := range routes(t, "open", "self", "admin", "poll") {
+			if r.method != http.MethodGet || r.act != "" || strings.Contains(r.path, "*") {
+				continue
+			}
+			for _, value := range []string{"%00", "%ff%fe", "%27%20OR%201=1--", "%25_%21", "-1", strings.Repeat("9", 3000)} {
+				query := "?"
+				for _, name := range []string{"cursor", "q", "area", "tenant", "status", "template", "replica", "sort", "dir", "range", "show", "tab", "limit"} {
+					query += name + "=" + value + "&"
+				}
+				if a := admin.get(ids.fill(t, r.path) + query); a.status >= 500 {
+					t.Errorf("%s%s is answered by %d", r, query[:min(60, len(query))], a.status)
+				}
+			}
+		}
+	})
 }
 
 func programs(t *testing.T, w *world, admin *visitor, ids things) {
