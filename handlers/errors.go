@@ -135,7 +135,7 @@ func (s *Server) toSignIn(c *gin.Context, page string) error {
 // returnAddress is the page that a visitor wanted, or was on when a form or a
 // fragment was refused.
 func returnAddress(c *gin.Context) string {
-	if c.Request.Method == http.MethodGet && !fromHTMX(c) {
+	if c.Request.Method == http.MethodGet && !fromHTMX(c) && !strings.HasPrefix(c.Request.URL.Path, livePrefix) {
 		return c.Request.URL.RequestURI()
 	}
 	for _, header := range []string{"HX-Current-URL", "Referer"} {

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -47,6 +48,7 @@ func (s *Server) live(f liveFragment) gin.HandlerFunc {
 		tag := s.ptag(c, version)
 		c.Header("HX-PTag", tag)
 		if c.GetHeader("HX-PTag") == tag {
+			bare(c.Writer.Header())
 			c.Status(http.StatusNotModified)
 			c.Writer.WriteHeaderNow()
 			return nil
@@ -170,6 +172,9 @@ func (s *Server) onlooker(c *gin.Context) error {
 	}
 	if who.User.Role != domain.RoleAdmin {
 		return domain.Errorf(domain.KindForbidden, "This page is for the operator.")
+	}
+	if missing, err := s.missesSecondFactor(ctx, who); err != nil || missing {
+		return cmp.Or(err, error(errSignIn)) // the page to which they are sent back says more
 	}
 	c.Set(visitorKey, who)
 	return nil

@@ -20,6 +20,10 @@ type Users interface {
 	// UpdateUser changes name, address, password, role, disabled and the second
 	// factor's secret, and moves Logins.Revision. The last admin stays one: KindConflict.
 	UpdateUser(ctx context.Context, scope domain.Scope, user domain.User) error
+	// ChangeSecrets stores password, second factor and its last time step, and
+	// ends all sessions of the user in the same transaction. A user who was
+	// disabled meanwhile is KindNotFound.
+	ChangeSecrets(ctx context.Context, user domain.User) error
 	// DisableUser ends all sessions of the user in the same transaction. The
 	// last admin who may still sign in cannot be disabled: KindConflict.
 	DisableUser(ctx context.Context, scope domain.Scope, id uuid.UUID, disabled bool, at time.Time) error
@@ -53,10 +57,12 @@ type OneTime interface {
 
 // Throttles count failed attempts; every replica sees the same.
 type Throttles interface {
-	// Throttled returns the longest wait of the keys.
-	Throttled(ctx context.Context, keys [][]byte, now time.Time) (time.Duration, error)
-	// NoteFailure applies domain.Throttle.Fail to a key under a row lock.
-	NoteFailure(ctx context.Context, key []byte, p domain.ThrottlePolicy, now time.Time) error
+	// Attempt returns how long an attempt under this key has to wait. When it
+	// may come now it is counted as failed (domain.Throttle.Fail) in the same
+	// step, so that a thousand guesses at once are no better than one by one.
+	Attempt(ctx context.Context, key []byte, p domain.ThrottlePolicy, now time.Time) (time.Duration, error)
+	// Forgive takes one counted failure back.
+	Forgive(ctx context.Context, key []byte) error
 	ClearFailures(ctx context.Context, key []byte) error
 }
 

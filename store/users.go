@@ -120,6 +120,19 @@ func (a Accounts) UpdateUser(ctx context.Context, scope domain.Scope, user domai
 	return emailTaken(err)
 }
 
+// ChangeSecrets stores what a user signs in with. The contract is
+// handlers.Users'. It leaves alone what an admin may change meanwhile.
+func (a Accounts) ChangeSecrets(ctx context.Context, user domain.User) (err error) {
+	defer translated("change the secrets of a user", &err)
+	return a.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		query := tx.NewUpdate().Model(newUserRow(user)).Column("password_hash", "totp_secret", "totp_step", "updated_at").WherePK().Where("NOT disabled")
+		if err := changedOne(ctx, query, "user"); err != nil {
+			return err
+		}
+		return endSessions(ctx, tx, "user_id = ?", user.ID)
+	})
+}
+
 // DisableUser says whether a user may sign in. The contract is handlers.Users'.
 func (a Accounts) DisableUser(ctx context.Context, scope domain.Scope, id uuid.UUID, disabled bool, at time.Time) (err error) {
 	defer translated("disable user", &err)

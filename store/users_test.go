@@ -277,3 +277,35 @@ func TestRevision_ChangesWhenATenantIsRemovedWithItsUsers(t *testing.T) {
 		}
 	})
 }
+
+func TestChangeSecrets_EndsAllSessionsAndLeavesTheRestOfTheUserAlone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		newUser(t, s, domain.RoleAdmin, "other@example.com")
+		u := newUser(t, s, domain.RoleAdmin, "a@example.com")
+		login(t, s, u, "first")
+		before := revision(t, s)
+		stale := u
+		stale.Name, stale.Role, stale.PasswordHash, stale.TOTPSecret, stale.TOTPStep = "an old name", domain.RoleOwner, "$new$", []byte{1}, 7
+		must(t, s.Accounts().ChangeSecrets(t.Context(), stale))
+		want := u
+		want.PasswordHash, want.TOTPSecret, want.TOTPStep = "$new$", []byte{1}, 7
+		if diff := cmp.Diff(want, userOf(t, s, u)); diff != "" {
+			t.Errorf("user (-want +got):\n%s", diff)
+		}
+		if left, err := s.WebSessions().Logins(t.Context(), u.ID); err != nil || len(left) != 0 || revision(t, s) == before {
+			t.Errorf("sessions %+v (%v), want none and a new revision", left, err)
+		}
+		if used, err := s.Accounts().UseTOTPStep(t.Context(), u.ID, 7); err != nil || used {
+			t.Errorf("the code that proved the second factor is taken again: %v %v", used, err)
+		}
+	})
+}
+
+func TestChangeSecrets_OfAUserWhoWasDisabledMeanwhileDoesNotLetThemIn(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		newUser(t, s, domain.RoleAdmin, "other@example.com")
+		u := newUser(t, s, domain.RoleAdmin, "a@example.com")
+		must(t, s.Accounts().DisableUser(t.Context(), everywhere, u.ID, true, domain.Now()))
+		wantUnchanged(t, s, func() { wantKind(t, s.Accounts().ChangeSecrets(t.Context(), u), domain.KindNotFound) })
+	})
+}
