@@ -37,7 +37,7 @@ func (d *demo) answered(pages handlers.Pages, act demoAct) func(*gin.Context) er
 		ctx, cancel := context.WithTimeout(c.Request.Context(), demoScan)
 		defer cancel()
 		note, err := act(ctx, c, &ch)
-		if err != nil || c.Writer.Written() {
+		if err != nil {
 			return err
 		}
 		page := "/demo?" + string(demoPage{}.Choose(ch.tenant.ID, ch.customer.Number()))
@@ -55,15 +55,23 @@ func (d *demo) answered(pages handlers.Pages, act demoAct) func(*gin.Context) er
 }
 
 // acts are the buttons by the last part of their address.
-func (d *demo) acts(pages handlers.Pages) map[string]demoAct {
+func (d *demo) acts() map[string]demoAct {
 	return map[string]demoAct{
 		"send": d.actSend, "customers": d.actCustomer, "scan": d.actScan, "enter-code": d.actEnterCode, "ask-code": d.actAskCode,
 		"start": d.actSteer(domain.EventStart), "restart": d.actSteer(domain.EventRestart),
 		"airplane": d.actAirplane, "twenty": d.actTwenty, "unlink": d.actUnlink, "down": d.actDown, "slow": d.actSlow,
 		"drop": d.actDrop, "owner": d.actOwner, "redeliver": d.actRedeliver,
-		"enter": func(_ context.Context, c *gin.Context, ch *demoChoice) (demoNote, error) {
-			return demoNote{}, pages.SignIn(c, d.admin, c.DefaultPostForm("to", "/admin/tenants/"+ch.tenant.ID.String()))
-		},
+	}
+}
+
+// enter makes a visitor the admin: nothing here is anybody's.
+func (d *demo) enter(pages handlers.Pages) func(*gin.Context) error {
+	return func(c *gin.Context) error {
+		ch, err := d.chosen(c)
+		if err != nil {
+			return err
+		}
+		return pages.SignIn(c, d.admin, "/admin/tenants/"+ch.tenant.ID.String())
 	}
 }
 
@@ -145,12 +153,17 @@ func (d *demo) actUnlink(_ context.Context, _ *gin.Context, ch *demoChoice) (dem
 	return demoNote{}, nil
 }
 
-func (d *demo) actDown(_ context.Context, c *gin.Context, _ *demoChoice) (demoNote, error) {
+func (d *demo) actDown(_ context.Context, c *gin.Context, ch *demoChoice) (demoNote, error) {
 	on := switchedOn(c)
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.down = on
 	d.sim.Faults().RefuseConnections("", on)
+	d.mu.Unlock()
+	for _, v := range ch.tenants {
+		if owner := d.sim.Phone(string(v.Phone)); owner != nil && !on {
+			d.tick(owner, ch.customers, simulator.StatusDelivered)
+		}
+	}
 	return demoNote{}, nil
 }
 
@@ -198,6 +211,7 @@ func (d *demo) ownerWrites(ctx context.Context, ch *demoChoice, text string) err
 	if _, err := ch.owner.SendText(ctx, ch.customer.Phone, text, simulator.WithID(id)); err != nil {
 		return notSent(err)
 	}
+	d.tick(ch.owner, []*demoCustomer{ch.customer}, simulator.StatusRead) // who answers has read
 	return nil
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"sync"
 	"time"
 
@@ -15,24 +16,50 @@ import (
 // the proof behind "lost" and "shown twice".
 type demoAudit struct {
 	mu      sync.Mutex
-	written map[string]map[string]*demoCustomer // business number → id → who wrote it to the bot
-	byOwner map[string]bool                     // ids of what owners typed on their phones
-	logged  map[uuid.UUID]map[string]bool       // tenant → ids in its message log
-	readAt  map[uuid.UUID]time.Time             // tenant → when its log was read last
+	written map[string]map[string]string  // business number → id of a message → the link over which it went
+	byOwner map[string]bool               // ids of what owners typed on their phones
+	logged  map[uuid.UUID]map[string]bool // tenant → ids in its message log
+	readAt  map[uuid.UUID]time.Time       // tenant → when its log was read last
 }
 
 func newDemoAudit() *demoAudit {
-	return &demoAudit{written: map[string]map[string]*demoCustomer{}, byOwner: map[string]bool{},
+	return &demoAudit{written: map[string]map[string]string{}, byOwner: map[string]bool{},
 		logged: map[uuid.UUID]map[string]bool{}, readAt: map[uuid.UUID]time.Time{}}
 }
 
-func (a *demoAudit) asked(number string, c *demoCustomer, id string) {
+// asked notes a message that was sent to a business; without a link the bot is
+// not concerned.
+func (a *demoAudit) asked(number, id string, links []simulator.Companion) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.written[number] == nil {
-		a.written[number] = map[string]*demoCustomer{}
+		a.written[number] = map[string]string{}
 	}
-	a.written[number][id] = c
+	for _, l := range links {
+		a.written[number][id] = l.JID
+	}
+}
+
+// confirmed are the messages that the present link of a business has taken:
+// WhatsApp keeps them no longer. What went over a link that is gone does not count.
+func (d *demo) confirmed(owner *simulator.Phone) []string {
+	d.audit.mu.Lock()
+	written := maps.Clone(d.audit.written[owner.Number()])
+	d.audit.mu.Unlock()
+	present := map[string]bool{}
+	for _, l := range owner.Devices() {
+		present[l.JID] = true
+	}
+	for _, id := range d.sim.Unacked(owner.Number()) {
+		delete(written, id)
+	}
+	var ids []string
+	for id, link := range written {
+		if present[link] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func (a *demoAudit) ownerWrote(id string) {
@@ -59,12 +86,12 @@ func (d *demo) count(ctx context.Context, tenants []domain.TenantView) (demoLedg
 			continue
 		}
 		out.Waiting += len(d.sim.Unacked(owner.Number()))
-		screens := make(map[*demoCustomer][]simulator.Message, len(customers))
+		taken, screens := d.confirmed(owner), [][]simulator.Message{}
 		for _, c := range customers {
-			screens[c] = c.Messages(owner)
+			screens = append(screens, c.Messages(owner))
 		}
-		// The log is read after the screens: what they show is in it by then.
-		lost, twice, err := d.audit.compare(ctx, d.app.Store.Messages().ListMessages, v, owner, screens)
+		// The log is read last: everything above is in it by then.
+		lost, twice, err := d.audit.compare(ctx, d.app.Store.Messages().ListMessages, v, owner.Number(), taken, screens)
 		if err != nil && domain.KindOf(err) == domain.KindNotFound {
 			continue // deleted in the portal at this moment
 		}
@@ -81,26 +108,29 @@ type listMessages func(context.Context, uuid.UUID, domain.MessageFilter, domain.
 
 // compare counts messages that the bot has confirmed and that are not in its
 // log, and answers on a screen that the log does not know.
-func (a *demoAudit) compare(ctx context.Context, list listMessages, v domain.TenantView, owner *simulator.Phone,
-	screens map[*demoCustomer][]simulator.Message) (lost, twice int, err error) {
+func (a *demoAudit) compare(ctx context.Context, list listMessages, v domain.TenantView, number string, taken []string,
+	screens [][]simulator.Message) (lost, twice int, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.readLog(ctx, list, v.ID); err != nil {
 		return 0, 0, err
 	}
-	logged, written := a.logged[v.ID], a.written[owner.Number()]
-	for c, screen := range screens {
+	logged := a.logged[v.ID]
+	for _, id := range taken {
+		if !logged[id] {
+			lost++
+		}
+	}
+	for _, screen := range screens {
 		seen := map[string]bool{}
 		for _, m := range screen {
-			switch {
-			case m.From == owner.Number():
-				if seen[m.ID] || (!logged[m.ID] && !a.byOwner[m.ID]) {
-					twice++
-				}
-				seen[m.ID] = true
-			case written[m.ID] == c && m.Status != simulator.StatusSent && !logged[m.ID]:
-				lost++
+			if m.From != number {
+				continue
 			}
+			if seen[m.ID] || (!logged[m.ID] && !a.byOwner[m.ID]) {
+				twice++
+			}
+			seen[m.ID] = true
 		}
 	}
 	return lost, twice, nil

@@ -40,7 +40,8 @@ func (d *demo) routes(r *gin.Engine, pages handlers.Pages) {
 		return pages.Page(c, "demo/demo", p)
 	}))
 	r.GET("/demo/live", do(d.live(pages)))
-	for name, act := range d.acts(pages) {
+	r.POST("/demo/enter", do(d.enter(pages)))
+	for name, act := range d.acts() {
 		r.POST("/demo/"+name, do(d.answered(pages, act)))
 	}
 }

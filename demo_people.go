@@ -81,7 +81,29 @@ func (d *demo) owner(v domain.TenantView) (*simulator.Phone, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make the phone of %s: %w", v.Name, err)
 	}
+	p.Subscribe(func(m simulator.Message) {
+		if writer := d.sim.Phone(m.From); writer != nil && !m.OwnCopy && !d.isDown() {
+			p.Tick(writer, m.ID, simulator.StatusDelivered)
+		}
+	})
 	return p, nil
+}
+
+func (d *demo) isDown() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.down
+}
+
+// tick gives the customers of a business the receipts of its phone.
+func (d *demo) tick(owner *simulator.Phone, writers []*demoCustomer, to simulator.Status) {
+	for _, c := range writers {
+		for _, m := range c.Messages(owner) {
+			if m.From == c.Number() {
+				owner.Tick(c.Phone, m.ID, to)
+			}
+		}
+	}
 }
 
 // write sends a line, or keeps it on the phone until there is a network.
@@ -105,14 +127,12 @@ func (d *demo) flush(ctx context.Context, c *demoCustomer) error {
 	for len(c.waiting) > 0 && !c.Airplane() {
 		line := c.waiting[0]
 		c.waiting = c.waiting[1:]
-		heard := len(line.to.Devices()) > 0
+		links := line.to.Devices()
 		id, err := c.SendText(ctx, line.to, line.text)
 		if err != nil {
 			return notSent(err)
 		}
-		if heard {
-			d.audit.asked(line.to.Number(), c, id)
-		}
+		d.audit.asked(line.to.Number(), id, links)
 	}
 	return nil
 }

@@ -2,7 +2,8 @@ package e2e
 
 import (
 	"fmt"
-	"net/http"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,10 +16,7 @@ import (
 func newDemo(t *testing.T) *tab {
 	t.Helper()
 	w := &world{log: newTail(t)}
-	var err error
-	if w.child, err = spawn(nil, w.log, "demo", "--listen", "127.0.0.1:0"); err != nil {
-		t.Fatal(err)
-	}
+	w.child = spawnDemo(t, w.log)
 	t.Cleanup(func() {
 		w.child.stop(t)
 		if line := w.log.alarmed(); line != "" {
@@ -31,11 +29,44 @@ func newDemo(t *testing.T) *tab {
 	if err := w.child.await(readyWithin); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the sample businesses are there", patience, func() (bool, string) {
-		status, body := w.get("/demo")
-		return status == http.StatusOK, fmt.Sprint(status, " ", body)
-	})
 	return newTab(t, w)
+}
+
+var openLine = regexp.MustCompile(`open +http://(\S+)/demo`)
+
+// spawnDemo starts the demo, which is ready once it prints its address.
+func spawnDemo(t *testing.T, log *tail) *child {
+	t.Helper()
+	file, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &child{cmd: exec.Command(file, "demo", "--listen", "127.0.0.1:0"), ready: make(chan struct{}), exited: make(chan struct{}), log: log, started: time.Now()}
+	c.cmd.Env = environment(nil)
+	dieWithUs(c.cmd)
+	stderr, err := c.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.cmd.Stdout = writes(func(line []byte) {
+		if m := openLine.FindSubmatch(line); m != nil {
+			c.addr, c.took = string(m[1]), time.Since(c.started)
+			close(c.ready)
+		}
+	})
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go c.follow(stderr)
+	return c
+}
+
+// writes is a writer that only listens.
+type writes func([]byte)
+
+func (w writes) Write(p []byte) (int, error) {
+	w(p)
+	return len(p), nil
 }
 
 // count counts elements of the page.
@@ -137,7 +168,7 @@ func (b *tab) bookInSwahili() {
 	}
 	b.says("ndiyo", "Naomba uhakikishe")
 	b.says("ndiyo", "miadi yako imewekwa")
-	b.comes("all messages have blue ticks", fmt.Sprintf(`document.querySelectorAll(%q).length === 4`, mySays+" .tick[data-state=read]"), patience)
+	b.comes("all messages have two ticks", fmt.Sprintf(`document.querySelectorAll(%q).length === 4`, mySays+" .tick[data-state=delivered]"), patience)
 	if bold := js[string](b, `document.querySelector("#demo-chat [data-from=them] strong").textContent`); bold != "Saluni ya Amina" {
 		b.t.Errorf("the name of the business is shown as %q, want it in bold without its stars", bold)
 	}
@@ -161,8 +192,8 @@ func (b *tab) twentyWhileDown() {
 	b.click("#do-twenty")
 	b.has(mySays + " .tick[data-state=waiting]")
 	b.comes("all twenty have left the phone", fmt.Sprintf(`document.querySelectorAll(%q).length === 20`, mySays+" .tick[data-state=sent]"), patience)
-	if n := b.ledger("waiting"); n != 20 {
-		b.t.Errorf("%d messages wait at WhatsApp, want 20", n)
+	if n := b.ledger("waiting"); n < 20 {
+		b.t.Errorf("%d messages wait at WhatsApp, want at least 20", n)
 	}
 	b.click("#do-down")
 	b.business("active")
@@ -189,6 +220,7 @@ func TestDemo_SwitchesCanBeSwitchedBackAndThePortalIsOneClickAway(t *testing.T) 
 	b.click("#do-owner")
 	b.has("#do-owner[aria-checked=true]")
 	b.sees("The bot stays out of this chat until")
+	b.has(mySays + " .tick[data-state=read]")
 	b.click("#do-owner")
 	b.has("#do-owner[aria-checked=false]")
 	b.says("bei", "Kusuka")
