@@ -114,7 +114,10 @@ type demoSwitch struct {
 // Switch makes a button of the second card.
 func (p demoPage) Switch(name string, on bool) demoSwitch { return demoSwitch{name, p.Query(), on} }
 
-type demoName struct{ Name, Number string }
+type demoName struct {
+	Name, Number string
+	Said         int // messages in the chat with the chosen tenant
+}
 
 // demoChoice is what the address of a page or an action chooses.
 type demoChoice struct {
@@ -153,9 +156,9 @@ func (d *demo) page(c *gin.Context) (demoPage, error) {
 		return demoPage{}, err
 	}
 	p := demoPage{Tenants: ch.tenants, T: ch.tenant, Health: ch.tenant.Health(), Linked: len(ch.owner.Devices()) > 0, Airplane: ch.customer.Airplane(),
-		Customer: demoName{ch.customer.PushName(), ch.customer.Number()}, Email: d.admin.Email, Pass: d.password}
+		Customer: demoName{Name: ch.customer.PushName(), Number: ch.customer.Number()}, Email: d.admin.Email, Pass: d.password}
 	for _, other := range ch.customers {
-		p.Customers = append(p.Customers, demoName{other.PushName(), other.Number()})
+		p.Customers = append(p.Customers, demoName{other.PushName(), other.Number(), len(other.Messages(ch.owner))})
 	}
 	p.Bubbles = chatOf(ch)
 	p.Ideas = ideas(ch.tenant.Config, lastAnswer(p.Bubbles))

@@ -21,6 +21,16 @@
   const atEnd = () => chat.scrollHeight - chat.scrollTop - chat.clientHeight < 48;
   function toEnd() { chat.scrollTop = chat.scrollHeight; down.hidden = true; }
 
+  // A dot at the customers whose chats have grown since they were looked at.
+  const seen = new Map();
+  function mark(first) {
+    document.querySelectorAll("#demo-who a").forEach((a) => {
+      const chat = a.getAttribute("href"), said = Number(a.dataset.said);
+      if (first || a.hasAttribute("aria-current")) seen.set(chat, said);
+      a.toggleAttribute("data-fresh", said > (seen.get(chat) ?? 0));
+    });
+  }
+
   function show(html, own) {
     const fresh = new DOMParser().parseFromString(html, "text/html"), other = fresh.getElementById("demo-chat").dataset.chat !== chat.dataset.chat;
     const follow = own || other || atEnd(), last = chat.lastElementChild.id;
@@ -28,6 +38,7 @@
       const old = document.getElementById(part.id);
       if (old) patch(old, document.adoptNode(part));
     }
+    mark(false);
     if (follow) toEnd();
     else if (chat.lastElementChild.id !== last) down.hidden = false;
   }
@@ -98,5 +109,6 @@
   chat.addEventListener("scroll", () => { if (atEnd()) down.hidden = true; }, { passive: true });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) poll(); });
   setInterval(() => { if (!document.hidden) poll(); }, 1000);
+  mark(true);
   toEnd();
 })();
