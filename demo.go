@@ -8,6 +8,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
 
 	"flowhq/domain"
 	"flowhq/handlers"
@@ -38,11 +42,18 @@ func (d demoCmd) Run(ctx context.Context) error {
 
 // demo is the simulated world around the product.
 type demo struct {
-	sim       *simulator.Server
-	app       *App
-	tenants   []domain.TenantView
-	customers []*simulator.Phone
-	owners    map[domain.Phone]*simulator.Phone
+	sim      *simulator.Server
+	app      *App
+	audit    *demoAudit
+	admin    domain.User
+	password string
+	life     context.Context // ends with the program
+	ready    atomic.Bool     // everything above is there
+
+	mu         sync.Mutex
+	customers  []*demoCustomer
+	lively     map[uuid.UUID]bool // tenants to which customers have written by themselves
+	down, slow bool               // the switches of WhatsApp's server
 }
 
 // startDemo starts simulator and product with sample tenants in dir.
@@ -56,6 +67,9 @@ func startDemo(ctx context.Context, dir, listen string) (*App, *demo, error) {
 		return nil, nil, errors.Join(err, sim.Close())
 	}
 	settings["DATABASE_URL"] = "file:" + filepath.Join(dir, "flowhq.db")
+	// Answers come at once, and twenty messages in a row are not taken for
+	// another bot: a visitor does not wait.
+	settings["FLOWHQ_TYPING_DELAY"], settings["FLOWHQ_LOOP_GUARD"] = "off", "off"
 	if listen != "" {
 		settings["LISTEN_ADDR"] = listen
 	}
@@ -68,7 +82,7 @@ func startDemo(ctx context.Context, dir, listen string) (*App, *demo, error) {
 	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("the configuration needs correction:\n%w", err), sim.Close())
 	}
-	world := &demo{sim: sim, owners: map[domain.Phone]*simulator.Phone{}}
+	world := &demo{sim: sim, audit: newDemoAudit(), life: ctx, lively: map[uuid.UUID]bool{}}
 	if err := world.people(); err != nil {
 		return nil, nil, errors.Join(err, sim.Close())
 	}
@@ -87,21 +101,7 @@ func startDemo(ctx context.Context, dir, listen string) (*App, *demo, error) {
 	return app, world, nil
 }
 
-// people are the customers of the demo.
-func (d *demo) people() error {
-	for _, p := range []simulator.PhoneOptions{
-		{Number: "+255754000101", PushName: "Asha"}, {Number: "+255754000102", PushName: "Juma"}, {Number: "+254712000103", PushName: "Grace"},
-	} {
-		phone, err := d.sim.NewPhone(p)
-		if err != nil {
-			return fmt.Errorf("make a demo phone: %w", err)
-		}
-		d.customers = append(d.customers, phone)
-	}
-	return nil
-}
-
-// seed adds two tenants, their owners' phones and an admin.
+// seed adds two tenants, which wait for their scan, and an admin.
 func (d *demo) seed(ctx context.Context) error {
 	for _, in := range demoTenants() {
 		v, err := domain.NewTenant(in, domain.Now())
@@ -111,17 +111,15 @@ func (d *demo) seed(ctx context.Context) error {
 		if err := d.app.Store.Tenants().Create(ctx, v); err != nil {
 			return fmt.Errorf("demo tenant: %w", err)
 		}
-		phone, err := d.sim.NewPhone(simulator.PhoneOptions{Number: string(v.Phone), PushName: v.Name})
-		if err != nil {
-			return fmt.Errorf("make a demo phone: %w", err)
-		}
-		d.owners[v.Phone] = phone
 		if _, err := d.app.Store.Tenants().Steer(ctx, v.ID, domain.EventStart); err != nil {
 			return fmt.Errorf("start demo tenant: %w", err)
 		}
-		d.tenants = append(d.tenants, v)
 	}
-	return d.welcome(ctx)
+	if err := d.welcome(ctx); err != nil {
+		return err
+	}
+	d.ready.Store(true)
+	return nil
 }
 
 func demoTenants() []domain.TenantInput {
@@ -141,14 +139,14 @@ func demoTenants() []domain.TenantInput {
 func (d *demo) welcome(ctx context.Context) error {
 	secret := make([]byte, 9)
 	_, _ = rand.Read(secret)
-	password := hex.EncodeToString(secret)
-	hash, err := handlers.HashPassword(password)
+	d.password = hex.EncodeToString(secret)
+	hash, err := handlers.HashPassword(d.password)
 	if err != nil {
 		return err
 	}
 	now := domain.Now()
-	admin := domain.User{ID: domain.NewID(), Email: "admin@demo.flowhq.example", Name: "Demo", PasswordHash: hash, Role: domain.RoleAdmin, CreatedAt: now, UpdatedAt: now}
-	if err := d.app.Store.Accounts().AddUser(ctx, admin); err != nil {
+	d.admin = domain.User{ID: domain.NewID(), Email: "admin@demo.flowhq.example", Name: "Demo", PasswordHash: hash, Role: domain.RoleAdmin, CreatedAt: now, UpdatedAt: now}
+	if err := d.app.Store.Accounts().AddUser(ctx, d.admin); err != nil {
 		return fmt.Errorf("demo admin: %w", err)
 	}
 	raw, keyHash := handlers.NewAPIKey()
@@ -156,6 +154,6 @@ func (d *demo) welcome(ctx context.Context) error {
 		return fmt.Errorf("demo key: %w", err)
 	}
 	fmt.Printf("\n  Flow HQ demo: nothing here reaches a real phone, and everything is removed at the end.\n\n"+
-		"    open       http://%s/demo\n    admin      %s\n    password   %s\n    API key    %s\n\n  Ctrl-C ends it.\n\n", d.app.Addr, admin.Email, password, raw)
+		"    open       http://%s/demo\n    admin      %s\n    password   %s\n    API key    %s\n\n  Ctrl-C ends it.\n\n", d.app.Addr, d.admin.Email, d.password, raw)
 	return nil
 }

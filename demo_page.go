@@ -1,15 +1,21 @@
 package main
 
 import (
-	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
-	"rsc.io/qr"
+	"github.com/google/uuid"
 
 	"flowhq/domain"
 	"flowhq/handlers"
@@ -17,132 +23,229 @@ import (
 )
 
 // routes are the pages of the demo. They exist in this mode only.
-func (d *demo) routes(r *gin.Engine, _ handlers.Pages) {
-	page := template.Must(template.ParseFS(templateFiles, "demo/demo.html"))
-	r.GET("/demo", func(c *gin.Context) {
-		var out bytes.Buffer
-		if err := page.Execute(&out, demoPage{Tenants: d.tenants, Customers: d.customers}); err != nil {
-			_ = c.AbortWithError(http.StatusInternalServerError, err)
-			return
+func (d *demo) routes(r *gin.Engine, pages handlers.Pages) {
+	do := func(a func(*gin.Context) error) gin.HandlerFunc {
+		return pages.Do(func(c *gin.Context) error {
+			if !d.ready.Load() {
+				return domain.Errorf(domain.KindUnavailable, "The demo is still starting.")
+			}
+			return a(c)
+		})
+	}
+	r.GET("/demo", do(func(c *gin.Context) error {
+		p, err := d.page(c)
+		if err != nil {
+			return err
 		}
-		c.Data(http.StatusOK, "text/html; charset=utf-8", out.Bytes())
-	})
-	r.GET("/demo/state", d.answer(d.state))
-	r.POST("/demo/scan", d.answer(d.scan))
-	r.POST("/demo/send", d.answer(d.send))
-	r.GET("/demo/qr", d.drawQR)
+		return pages.Page(c, "demo/demo", p)
+	}))
+	r.GET("/demo/live", do(d.live(pages)))
+	r.POST("/demo/enter", do(d.enter(pages)))
+	for name, act := range d.acts() {
+		r.POST("/demo/"+name, do(d.answered(pages, act)))
+	}
 }
 
+// live answers with everything that changes by itself, and with an empty 304
+// while nothing has changed.
+func (d *demo) live(pages handlers.Pages) func(*gin.Context) error {
+	return func(c *gin.Context) error {
+		p, err := d.page(c)
+		if err != nil {
+			return err
+		}
+		raw, err := json.Marshal(p)
+		if err != nil {
+			return err
+		}
+		sum := sha256.Sum256(raw)
+		tag := `"` + hex.EncodeToString(sum[:12]) + `"`
+		c.Header("ETag", tag)
+		if c.GetHeader("If-None-Match") == tag {
+			c.Status(http.StatusNotModified)
+			c.Writer.WriteHeaderNow()
+			return nil
+		}
+		return pages.Block(c, "demo/demo", "live", p)
+	}
+}
+
+// demoPage is everything that a visitor sees.
 type demoPage struct {
 	Tenants   []domain.TenantView
-	Customers []*simulator.Phone
+	T         domain.TenantView // the chosen one
+	Health    domain.Health
+	Linked    bool // its phone has a companion, connected or not
+	Customers []demoName
+	Customer  demoName // the chosen one
+	Airplane  bool
+	Bubbles   []demoBubble
+	Ideas     []demoIdea
+	// Silent is until when the bot leaves this chat to the owner; nil when it answers.
+	Silent      *time.Time
+	Down, Slow  bool
+	Ledger      demoLedger
+	Email, Pass string
 }
 
-// answer sends what an action returns, or its error as one sentence.
-func (d *demo) answer(action func(*gin.Context, domain.TenantView) (any, error)) gin.HandlerFunc {
-	return func(c *gin.Context) {
-		i := slices.IndexFunc(d.tenants, func(v domain.TenantView) bool { return v.ID.String() == c.Query("tenant") })
-		if i < 0 {
-			c.JSON(http.StatusNotFound, gin.H{"error": "There is no such business."})
-			return
-		}
-		v, err := d.app.Store.Tenants().Get(c, d.tenants[i].ID)
-		if err == nil {
-			var out any
-			if out, err = action(c, v); err == nil {
-				c.JSON(http.StatusOK, out)
-				return
-			}
-		}
-		c.JSON(http.StatusConflict, gin.H{"error": sentence(err)})
+// Choose is the query of the address that shows a tenant and a customer.
+func (p demoPage) Choose(tenant uuid.UUID, customer string) template.URL {
+	return template.URL(url.Values{"tenant": {tenant.String()}, "customer": {customer}}.Encode()) // encoded here
+}
+
+// Query shows the same again.
+func (p demoPage) Query() template.URL { return p.Choose(p.T.ID, p.Customer.Number) }
+
+// Initial stands for the picture of the business.
+func (p demoPage) Initial() string {
+	for _, r := range p.T.Config.BusinessName {
+		return strings.ToUpper(string(r))
 	}
+	return ""
 }
 
+// demoSwitch is a button of the second card.
+type demoSwitch struct {
+	Name  string
+	Query template.URL
+	On    bool
+}
+
+// Switch makes a button of the second card.
+func (p demoPage) Switch(name string, on bool) demoSwitch { return demoSwitch{name, p.Query(), on} }
+
+type demoName struct {
+	Name, Number string
+	Said         int // messages in the chat with the chosen tenant
+}
+
+// demoChoice is what the address of a page or an action chooses.
+type demoChoice struct {
+	tenants   []domain.TenantView
+	tenant    domain.TenantView
+	owner     *simulator.Phone
+	customers []*demoCustomer
+	customer  *demoCustomer
+}
+
+// chosen reads the address; what it does not say, or what is gone by now, is
+// the first of its kind.
+func (d *demo) chosen(c *gin.Context) (ch demoChoice, err error) {
+	page, err := d.app.Store.Tenants().List(c.Request.Context(), domain.TenantFilter{Scope: domain.Scope{Admin: true}}, domain.PageQuery{})
+	if err != nil {
+		return ch, err
+	}
+	ch.tenants = page.Items
+	slices.Reverse(ch.tenants)
+	if len(ch.tenants) == 0 {
+		return ch, domain.Errorf(domain.KindConflict, "There is no business any more. Add one in the admin portal.")
+	}
+	ch.tenant = ch.tenants[max(0, slices.IndexFunc(ch.tenants, func(v domain.TenantView) bool { return v.ID.String() == c.Query("tenant") }))]
+	d.mu.Lock()
+	ch.customers = slices.Clone(d.customers)
+	d.mu.Unlock()
+	ch.customer = ch.customers[max(0, slices.IndexFunc(ch.customers, func(p *demoCustomer) bool { return p.Number() == c.Query("customer") }))]
+	ch.owner, err = d.owner(ch.tenant)
+	return ch, err
+}
+
+func (d *demo) page(c *gin.Context) (demoPage, error) {
+	ctx := c.Request.Context()
+	ch, err := d.chosen(c)
+	if err != nil {
+		return demoPage{}, err
+	}
+	p := demoPage{Tenants: ch.tenants, T: ch.tenant, Health: ch.tenant.Health(), Linked: len(ch.owner.Devices()) > 0, Airplane: ch.customer.Airplane(),
+		Customer: demoName{Name: ch.customer.PushName(), Number: ch.customer.Number()}, Email: d.admin.Email, Pass: d.password}
+	for _, other := range ch.customers {
+		p.Customers = append(p.Customers, demoName{other.PushName(), other.Number(), len(other.Messages(ch.owner))})
+	}
+	p.Bubbles = chatOf(ch)
+	p.Ideas = ideas(ch.tenant.Config, lastAnswer(p.Bubbles))
+	if p.Silent, err = d.silentUntil(ctx, ch); err != nil {
+		return p, err
+	}
+	d.mu.Lock()
+	p.Down, p.Slow = d.down, d.slow
+	d.mu.Unlock()
+	p.Ledger, err = d.count(ctx, ch.tenants)
+	return p, err
+}
+
+// silentUntil tells how long the bot leaves a chat to the owner.
+func (d *demo) silentUntil(ctx context.Context, ch demoChoice) (*time.Time, error) {
+	conv, err := d.app.Store.Chats().Conversation(ctx, ch.tenant.ID, ch.customer.Number())
+	switch {
+	case err != nil && domain.KindOf(err) == domain.KindNotFound:
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !conv.Muted(domain.Now()) || conv.MutedReason != "owner":
+		return nil, nil
+	}
+	return conv.MutedUntil, nil
+}
+
+// demoBubble is one message as the phone of the customer shows it.
 type demoBubble struct {
-	Mine   bool   `json:"mine"`
-	Text   string `json:"text"`
-	At     string `json:"at"`
-	Status string `json:"status"`
+	ID     string
+	Mine   bool
+	Spans  []demoSpan
+	Text   string
+	At     string
+	Status string // of one's own: waiting, sent, delivered or read
 }
 
-type demoState struct {
-	Status   string       `json:"status"`
-	Session  string       `json:"session"`
-	QR       string       `json:"qr"` // address of the picture; empty when there is none
-	Expires  int          `json:"expires"`
-	Reason   string       `json:"reason"`
-	Messages []demoBubble `json:"messages"`
-}
+const demoBubbles = 120
 
-func (d *demo) state(c *gin.Context, v domain.TenantView) (any, error) {
-	out := demoState{Status: string(v.Status), Session: string(v.Session.State), Reason: v.Session.Reason.Text(domain.LanguageEnglish), Messages: []demoBubble{}}
-	if v.Session.QR != "" && v.Session.QRExpiresAt != nil {
-		out.QR = fmt.Sprintf("/demo/qr?tenant=%s&at=%d", v.ID, v.Session.QRExpiresAt.Unix())
-		out.Expires = max(0, int(time.Until(*v.Session.QRExpiresAt).Seconds()))
+func chatOf(ch demoChoice) []demoBubble {
+	var out []demoBubble
+	loc := ch.tenant.Config.Location()
+	messages := ch.customer.Messages(ch.owner)
+	for _, m := range messages[max(0, len(messages)-demoBubbles):] {
+		out = append(out, demoBubble{ID: m.ID, Mine: m.From == ch.customer.Number(), Text: m.Text, Spans: spansOf(m.Text),
+			At: m.At.In(loc).Format("15:04"), Status: string(m.Status)})
 	}
-	customer, err := d.customer(c)
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range customer.Messages(d.owners[v.Phone]) {
-		mine := m.From == customer.Number()
-		out.Messages = append(out.Messages, demoBubble{Mine: mine, Text: m.Text, At: m.At.In(v.Config.Location()).Format("15:04"), Status: string(m.Status)})
-	}
-	return out, nil
-}
-
-func (d *demo) customer(c *gin.Context) (*simulator.Phone, error) {
-	for _, p := range d.customers {
-		if p.Number() == c.Query("customer") {
-			return p, nil
+	ch.customer.mu.Lock()
+	defer ch.customer.mu.Unlock()
+	for i, line := range ch.customer.waiting {
+		if line.to == ch.owner {
+			out = append(out, demoBubble{ID: fmt.Sprintf("w%d-%d", line.at.UnixNano(), i), Mine: true, Text: line.text, Spans: spansOf(line.text),
+				At: line.at.In(loc).Format("15:04"), Status: "waiting"})
 		}
 	}
-	return nil, domain.Errorf(domain.KindNotFound, "There is no such customer.")
+	return out
 }
 
-// scan is the owner holding the phone before the screen.
-func (d *demo) scan(c *gin.Context, v domain.TenantView) (any, error) {
-	if v.Session.QR == "" {
-		return nil, domain.Errorf(domain.KindConflict, "There is no code to scan at the moment.")
+func lastAnswer(bubbles []demoBubble) string {
+	for _, b := range slices.Backward(bubbles) {
+		if !b.Mine {
+			return b.Text
+		}
 	}
-	if err := d.owners[v.Phone].ScanQR(c, v.Session.QR); err != nil {
-		return nil, domain.Errorf(domain.KindConflict, "The phone could not be linked: %w", err)
-	}
-	return gin.H{"ok": true}, nil
+	return ""
 }
 
-func (d *demo) send(c *gin.Context, v domain.TenantView) (any, error) {
-	customer, err := d.customer(c)
-	if err != nil {
-		return nil, err
-	}
-	text := domain.CleanText(c.PostForm("text"))
-	if text == "" || len(text) > 4096 {
-		return nil, domain.Errorf(domain.KindInvalid, "Write something of at most 4,096 characters.")
-	}
-	if _, err := customer.SendText(c, d.owners[v.Phone], text); err != nil {
-		return nil, domain.Errorf(domain.KindConflict, "The message could not be sent: %w", err)
-	}
-	return gin.H{"ok": true}, nil
+// demoSpan is a piece of a text in one weight. Templates escape it.
+type demoSpan struct {
+	Text string
+	Bold bool
 }
 
-// drawQR draws the code that the tenant shows now.
-func (d *demo) drawQR(c *gin.Context) {
-	for _, t := range d.tenants {
-		if t.ID.String() != c.Query("tenant") {
-			continue
+var boldMark = regexp.MustCompile(`\*([^\s*]|[^\s*][^*\n]*[^\s*])\*`)
+
+// spansOf reads the one mark that bots use: *bold*.
+func spansOf(text string) []demoSpan {
+	var out []demoSpan
+	end := 0
+	for _, at := range boldMark.FindAllStringSubmatchIndex(text, -1) {
+		if at[0] > end {
+			out = append(out, demoSpan{Text: text[end:at[0]]})
 		}
-		v, err := d.app.Store.Tenants().Get(c, t.ID)
-		if err != nil || v.Session.QR == "" {
-			break
-		}
-		code, err := qr.Encode(v.Session.QR, qr.M)
-		if err != nil {
-			break
-		}
-		code.Scale = 4
-		c.Data(http.StatusOK, "image/png", code.PNG())
-		return
+		out, end = append(out, demoSpan{Text: text[at[2]:at[3]], Bold: true}), at[1]
 	}
-	c.Status(http.StatusNotFound)
+	if end < len(text) {
+		out = append(out, demoSpan{Text: text[end:]})
+	}
+	return out
 }

@@ -194,6 +194,8 @@ func (s *Server) endSession(c *gin.Context) error {
 func (s *Server) home(c *gin.Context) error {
 	who := visitorOf(c)
 	switch {
+	case who == nil && s.Extra != nil:
+		return s.seeOther(c, "/demo")
 	case who == nil:
 		return s.seeOther(c, "/login")
 	case who.User.Role == domain.RoleAdmin:

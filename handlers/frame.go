@@ -28,7 +28,10 @@ type badges struct{ Alerts, Tenants int }
 
 func (s *Server) frame(c *gin.Context) (frame, error) {
 	u := s.uiOf(c)
-	f := frame{Lang: s.lang(c), Theme: u.Theme, Path: c.Request.URL.RequestURI(), Flashes: s.takeFlashes(c), Demo: s.Extra != nil, Zone: operatorZone}
+	f := frame{Lang: s.lang(c), Theme: u.Theme, Path: c.Request.URL.RequestURI(), Demo: s.Extra != nil, Zone: operatorZone}
+	if !fromHTMX(c) { // a fragment has no place for them
+		f.Flashes = s.takeFlashes(c)
+	}
 	parts := strings.Split(strings.Trim(c.Request.URL.Path, "/"), "/")
 	if len(parts) > 1 && parts[0] == "admin" {
 		f.Section = parts[1]

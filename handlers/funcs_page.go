@@ -27,6 +27,7 @@ func (t *translator) pageFuncs() template.FuncMap {
 		"pathescape":   url.PathEscape,
 		"liveQuery":    liveQuery,
 		"searchquery":  func(q string) string { return url.Values{"q": {q}}.Encode() },
+		"linkof":       newLinkCard,
 		"tabs":         func() []tab { return tenantTabs },
 		"nextaction":   nextAction,
 		"detail":       t.detail,

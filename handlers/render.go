@@ -21,7 +21,7 @@ type screens struct {
 }
 
 // areas are the folders of pages, each with the layout around its pages.
-var areas = map[string]string{"admin": "admin", "auth": "plain", "errors": "plain", "demo": "bare"}
+var areas = map[string]string{"admin": "admin", "auth": "plain", "errors": "plain", "demo": "demo"}
 
 func newScreens(files fs.FS, a *assets) (*screens, error) {
 	translators, err := newTranslators(files)

@@ -72,18 +72,36 @@ type Pages interface {
 	Page(c *gin.Context, name string, page any) error
 	// Block answers with one block of it.
 	Block(c *gin.Context, name, block string, page any) error
+	// SignIn makes the visitor the user, unless somebody is signed in, and goes to a page.
+	SignIn(c *gin.Context, user domain.User, to string) error
 	// Do wraps an action whose errors are answered like those of every page.
 	Do(func(*gin.Context) error) gin.HandlerFunc
 }
 
 // Page is part of Pages.
 func (s *Server) Page(c *gin.Context, name string, page any) error {
+	if err := s.identifyIfPerson(c); err != nil {
+		return err
+	}
 	return s.page(c, http.StatusOK, name, page)
 }
 
 // Block is part of Pages.
 func (s *Server) Block(c *gin.Context, name, block string, page any) error {
 	return s.block(c, http.StatusOK, name, block, page)
+}
+
+// SignIn is part of Pages.
+func (s *Server) SignIn(c *gin.Context, user domain.User, to string) error {
+	if err := s.identifyPerson(c); err != nil {
+		return err
+	}
+	if visitorOf(c) != nil {
+		return s.seeOther(c, localPath(to))
+	}
+	u := s.uiOf(c)
+	u.Return, u.changed = localPath(to), true
+	return s.signIn(c, user)
 }
 
 // Do is part of Pages.

@@ -58,10 +58,13 @@ func newWeb(s *Server) (*web, error) {
 // sessionless reports whether a request needs no login session of scs: those
 // of programs, files, and polls, which have a way of their own (live.go).
 func sessionless(path string) bool {
-	return forPrograms(path) || strings.HasPrefix(path, staticRoot) || strings.HasPrefix(path, livePrefix)
+	return forPrograms(path) || strings.HasPrefix(path, staticRoot) || strings.HasPrefix(path, livePrefix) || path == demoLivePath
 }
 
-const livePrefix = "/admin/live/"
+const (
+	livePrefix   = "/admin/live/"
+	demoLivePath = "/demo/live" // polled by strangers
+)
 
 // withSessions runs the login sessions around everything that needs them.
 func (s *Server) withSessions(next http.Handler) http.Handler {
