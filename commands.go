@@ -129,6 +129,30 @@ func (checkCmd) Run(ctx context.Context) error {
 	})
 }
 
+type resetSessionsCmd struct {
+	Tenant []string `help:"Id of a tenant; may be repeated. Without it all tenants are reset."`
+}
+
+// Run resets the Signal sessions. Nobody may be serving.
+func (r resetSessionsCmd) Run(ctx context.Context) error {
+	ids := make([]uuid.UUID, len(r.Tenant))
+	for i, raw := range r.Tenant {
+		id, err := uuid.Parse(raw)
+		if err != nil {
+			return domain.Errorf(domain.KindInvalid, "%q is not the id of a tenant.", raw)
+		}
+		ids[i] = id
+	}
+	return withStore(ctx, func(s *store.Store) error {
+		if err := s.Lock(); err != nil {
+			return err
+		}
+		done, held, err := s.Upkeep().ResetSessions(ctx, ids)
+		fmt.Printf("%d tenants are reset; %d messages that were not sent at the time of the backup are held under \"Not delivered\".\n", done, held)
+		return err
+	})
+}
+
 type keyAddCmd struct {
 	Label  string `required:"" help:"What the key is for."`
 	Tenant string `help:"Id of the only tenant that the key may see; without it the key sees all."`

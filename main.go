@@ -26,8 +26,9 @@ type cli struct {
 	Apikey struct {
 		Add keyAddCmd `cmd:"" help:"Add an API key and print it, alone, on stdout."`
 	} `cmd:"" help:"Keys for the HTTP API."`
-	Check     checkCmd     `cmd:"" help:"Check the configuration and the database."`
-	Simulator simulatorCmd `cmd:"" help:"Run the WhatsApp simulator as a process of its own."`
+	ResetSessions resetSessionsCmd `cmd:"" help:"After a restore from a backup: start every encryption session anew, before the first connection."`
+	Check         checkCmd         `cmd:"" help:"Check the configuration and the database."`
+	Simulator     simulatorCmd     `cmd:"" help:"Run the WhatsApp simulator as a process of its own."`
 }
 
 // exitBuried is the code with which a replica leaves that the others have
