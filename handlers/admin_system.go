@@ -68,7 +68,7 @@ func (s *Server) showSystem(c *gin.Context) error {
 		return err
 	}
 	var err error
-	if page.TOTP, err = s.secondFactorRequired(ctx); err != nil {
+	if page.TOTP, err = s.secondFactorRequired(ctx, versionPeriod); err != nil {
 		return err
 	}
 	return s.page(c, http.StatusOK, "admin/system", page)

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -91,7 +92,7 @@ func (s *Server) renewRecoveryCodes(c *gin.Context) error {
 
 func (s *Server) removeTOTP(c *gin.Context) error {
 	user := visitorOf(c).User
-	required, err := s.secondFactorRequired(c.Request.Context())
+	required, err := s.secondFactorRequired(c.Request.Context(), versionPeriod)
 	if err != nil {
 		return err
 	}
@@ -113,8 +114,8 @@ func (s *Server) removeTOTP(c *gin.Context) error {
 // settingTOTP is "required" when every admin needs a second factor.
 const settingTOTP = "admin_second_factor"
 
-func (s *Server) secondFactorRequired(ctx context.Context) (bool, error) {
-	value, err := remember(ctx, s.web.pulse, settingTOTP, versionPeriod, func(ctx context.Context) (string, error) {
+func (s *Server) secondFactorRequired(ctx context.Context, within time.Duration) (bool, error) {
+	value, err := remember(ctx, s.web.pulse, settingTOTP, within, func(ctx context.Context) (string, error) {
 		return s.Settings.Setting(ctx, settingTOTP)
 	})
 	return value == "required", err

@@ -151,6 +151,7 @@ type onlooker struct {
 const (
 	maxOnlookers = 50_000
 	onlookerLife = 10 * time.Minute // until the end of an idle session is noticed
+	ruleLife     = 10 * time.Second // until a change of what is required is noticed
 )
 
 // onlooker is the middleware of polled fragments.
@@ -173,7 +174,7 @@ func (s *Server) onlooker(c *gin.Context) error {
 	if who.User.Role != domain.RoleAdmin {
 		return domain.Errorf(domain.KindForbidden, "This page is for the operator.")
 	}
-	if missing, err := s.missesSecondFactor(ctx, who); err != nil || missing {
+	if missing, err := s.missesSecondFactor(ctx, who, ruleLife); err != nil || missing {
 		return cmp.Or(err, error(errSignIn)) // the page to which they are sent back says more
 	}
 	c.Set(visitorKey, who)

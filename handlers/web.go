@@ -115,7 +115,7 @@ func (s *Server) adminsOnly(c *gin.Context) error {
 	if who.User.Role != domain.RoleAdmin {
 		return domain.Errorf(domain.KindForbidden, "This page is for the operator.")
 	}
-	missing, err := s.missesSecondFactor(c.Request.Context(), who)
+	missing, err := s.missesSecondFactor(c.Request.Context(), who, versionPeriod)
 	if err != nil || !missing {
 		return err
 	}
@@ -124,12 +124,13 @@ func (s *Server) adminsOnly(c *gin.Context) error {
 	return s.seeOther(c, "/account/second-factor")
 }
 
-// missesSecondFactor reports that this installation requires one and somebody has none.
-func (s *Server) missesSecondFactor(ctx context.Context, who *visitor) (bool, error) {
+// missesSecondFactor reports that this installation requires one and somebody
+// has none, as far as was known within a period.
+func (s *Server) missesSecondFactor(ctx context.Context, who *visitor, within time.Duration) (bool, error) {
 	if who.User.TOTPSecret != nil {
 		return false, nil
 	}
-	return s.secondFactorRequired(ctx)
+	return s.secondFactorRequired(ctx, within)
 }
 
 // stepUp guards what cannot be undone: the visitor has proved within the last
