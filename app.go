@@ -124,7 +124,7 @@ func (a *App) web(ctx context.Context, registry *prometheus.Registry, extra func
 	web := &handlers.Server{Tenants: s.Tenants(), Links: s.Links(), Messages: s.Messages(), Keys: s.Accounts(), Health: s, Users: s.Accounts(), OneTime: s.OneTime(),
 		Throttles: s.Throttles(), Logins: s.WebSessions(), LoginStore: s.WebSessions(), Audits: s.Audits(), Operations: s.Operations(), History: s.History(), Bulk: s.Bulk(),
 		Versions: s.Versions(), Chats: s.Chats(), Settings: s.Settings(), Registry: registry, Logger: a.logger, Held: a.pool.Held, BulkWaits: a.pokeBulk,
-		MetricsToken: c.MetricsToken, Templates: templateFiles, Static: staticFiles, Secret: secret, SecureCookies: strings.HasPrefix(c.PublicURL, "https://"),
+		MetricsToken: c.MetricsToken, Templates: templateFiles, Static: staticFiles, Secret: secret, PublicURL: c.PublicURL,
 		TrustedProxies: c.TrustedProxies, Extra: extra,
 		About: handlers.About{Version: version, WhatsmeowVersion: moduleVersion("go.mau.fi/whatsmeow"), WhatsAppVersion: whatsapp.Version, Database: maskURL(c.DatabaseURL),
 			Replica: c.ReplicaName, Lines: c.Lines()}}

@@ -9,16 +9,15 @@ import (
 
 // What every replica does beside serving; the database lets one of them do it.
 const (
-	rollupEvery = 15 * time.Second
+	rollupEvery = 10 * time.Second
 	pruneEvery  = time.Hour
 	bulkEvery   = 5 * time.Second // in case a poke is lost, or another replica left a job behind
 )
 
 // keepUp counts messages into statistics and removes what has had its time,
-// until ctx ends.
+// until ctx ends. Counting takes at most a twentieth of the time.
 func (a *App) keepUp(ctx context.Context) {
-	up := a.Store.Upkeep()
-	rollup, prune := time.NewTicker(rollupEvery), time.NewTicker(pruneEvery)
+	rollup, prune := time.NewTimer(rollupEvery), time.NewTicker(pruneEvery)
 	defer rollup.Stop()
 	defer prune.Stop()
 	for {
@@ -26,19 +25,27 @@ func (a *App) keepUp(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-rollup.C:
-			mine, err := up.ClaimRollup(ctx, domain.Now(), rollupEvery-time.Second)
-			if err == nil && mine {
-				err = up.Rollup(ctx, domain.Now())
-			}
-			if err != nil && ctx.Err() == nil {
-				a.logger.Warn("the statistics are not up to date", "error", err)
-			}
+			rollup.Reset(max(rollupEvery, 20*a.rollUp(ctx)))
 		case <-prune.C:
-			if err := up.Housekeep(ctx, domain.Now()); err != nil && ctx.Err() == nil {
+			if err := a.Store.Upkeep().Housekeep(ctx, domain.Now()); err != nil && ctx.Err() == nil {
 				a.logger.Warn("old rows are not removed", "error", err)
 			}
 		}
 	}
+}
+
+// rollUp brings the statistics up to date unless another replica has just done
+// it, and returns how long that took.
+func (a *App) rollUp(ctx context.Context) time.Duration {
+	up, began := a.Store.Upkeep(), time.Now()
+	mine, err := up.ClaimRollup(ctx, domain.Now(), rollupEvery-time.Second)
+	if err == nil && mine {
+		err = up.Rollup(ctx, domain.Now())
+	}
+	if err != nil && ctx.Err() == nil {
+		a.logger.Warn("the statistics are not up to date", "error", err)
+	}
+	return time.Since(began)
 }
 
 // runBulk carries out bulk jobs, one after the other, until ctx ends.

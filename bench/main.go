@@ -41,7 +41,7 @@ type number float64
 func (n number) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%.4g", float64(n)), nil }
 
 func main() {
-	only := flag.String("only", "messages,fleet,link", "groups to run")
+	only := flag.String("only", "messages,fleet,link,portal", "groups to run")
 	runs := flag.Int("runs", 3, "runs of each contender")
 	length := flag.Duration("length", 20*time.Second, "length of each load")
 	idle := flag.Duration("idle", 10*time.Second, "wait before memory is read")
@@ -75,6 +75,7 @@ func measure(ctx context.Context, groups []string, runs int, length, idle time.D
 		{"messages", func() error { return s.messages(ctx, 200, false) }},
 		{"fleet", func() error { return s.fleet(ctx, fleet) }},
 		{"link", func() error { return s.firstLink(ctx, 100) }},
+		{"portal", func() error { return s.portal(ctx) }},
 	} {
 		if !slices.Contains(groups, g.name) {
 			continue
@@ -93,7 +94,9 @@ func (s *suite) add(name, unit, conditions string, product, bare []float64) {
 		Product: median(product), Bare: median(bare)}
 	ratios := make([]float64, len(product))
 	for i := range product {
-		ratios[i] = product[i] / bare[i]
+		if bare[i] > 0 { // some figures have no reference
+			ratios[i] = product[i] / bare[i]
+		}
 		f.Runs = append(f.Runs, run{number(product[i]), number(bare[i]), number(ratios[i])})
 	}
 	f.Ratio = median(ratios)

@@ -41,8 +41,8 @@ type Visitor struct {
 
 type visitorKey struct{}
 
-// WithVisitor makes sessions that are stored under this context listable by
-// their user. Without it what was known of a session stays.
+// WithVisitor lets sessions that are stored under this context begin, as ones
+// that their user can list. Without it only a session that is there is renewed.
 func WithVisitor(ctx context.Context, v Visitor) context.Context {
 	return context.WithValue(ctx, visitorKey{}, v)
 }

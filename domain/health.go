@@ -1,7 +1,5 @@
 package domain
 
-import "time"
-
 // Health is the state of a tenant in the words that people read; it is
 // derived from status, session and worker.
 type Health string
@@ -13,6 +11,7 @@ const (
 	HealthPasskey    Health = "passkey"     // WhatsApp asks for a passkey on the phone
 	HealthLinking    Health = "linking"     // scanned, not connected yet
 	HealthActive     Health = "active"      // connected
+	HealthUnsure     Health = "unsure"      // connected, but WhatsApp does not answer
 	HealthRetrying   Health = "retrying"    // the connection was lost and comes back by itself
 	HealthPaused     Health = "paused"      // stopped by a person
 	HealthExpired    Health = "expired"     // nobody scanned in time
@@ -27,7 +26,7 @@ const (
 
 // Healths lists every health, for tests and documentation.
 func Healths() []Health {
-	return []Health{HealthNew, HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthActive, HealthRetrying, HealthPaused, HealthExpired,
+	return []Health{HealthNew, HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthActive, HealthUnsure, HealthRetrying, HealthPaused, HealthExpired,
 		HealthLoggedOut, HealthBanned, HealthRestricted, HealthReplaced, HealthOutdated, HealthPairFailed, HealthError}
 }
 
@@ -76,6 +75,8 @@ func (v TenantView) active() Health {
 	switch {
 	case v.Session.State == SessionConnected && v.Session.Reason == ReasonRestricted:
 		return HealthRestricted
+	case v.Session.State == SessionConnected && v.Session.Reason == ReasonSilent:
+		return HealthUnsure
 	case v.Session.State == SessionConnected:
 		return HealthActive
 	}
@@ -89,7 +90,7 @@ func (h Health) Tone() string {
 		return "good"
 	case HealthNew, HealthPaused:
 		return "off"
-	case HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthRetrying, HealthExpired:
+	case HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthUnsure, HealthRetrying, HealthExpired:
 		return "wait"
 	}
 	return "bad"
@@ -98,16 +99,8 @@ func (h Health) Tone() string {
 // Settled reports whether nothing is about to change by itself within seconds.
 func (h Health) Settled() bool {
 	switch h {
-	case HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthRetrying:
+	case HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthUnsure, HealthRetrying:
 		return false
 	}
 	return true
-}
-
-// Idle reports how long the connection of a connected tenant has shown no life.
-func (v TenantView) Idle(now time.Time) time.Duration {
-	if v.Session.LastSeenAt == nil {
-		return 0
-	}
-	return now.Sub(*v.Session.LastSeenAt)
 }

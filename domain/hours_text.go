@@ -8,11 +8,11 @@ import (
 
 // Opening hours as people type them into a form: "08:00-12:30, 14:00-18:00".
 
-//lint:ignore ST1005 they are sentences for people
-var (
-	errRanges = errors.New("Write times such as 08:00-18:00, or 08:00-12:30, 14:00-18:00. Leave it empty when closed.")
-	errDates  = errors.New("Write one line for each day: 2026-12-25 Christmas, or 2026-12-31 09:00-13:00.")
-)
+//lint:ignore ST1005 it is a sentence for people
+var errRanges = errors.New("Write times such as 08:00-18:00, or 08:00-12:30, 14:00-18:00. Leave it empty when closed.")
+
+//lint:ignore ST1005 it is a sentence for people
+var errDates = errors.New("Write one line for each day: 2026-12-25 Christmas, or 2026-12-31 09:00-13:00.")
 
 // ParseRanges reads the ranges of one day; an empty text is a closed day.
 // Errors are sentences for people.

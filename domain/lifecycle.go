@@ -17,6 +17,7 @@ const (
 	EventLost      Event = "lost"      // disconnected, will be retried by itself
 	EventFailed    Event = "failed"    // disconnected for good: somebody has to act
 	EventExpired   Event = "expired"   // nobody scanned in time
+	EventNote      Event = "note"      // connected, but something is worth telling: the reason says what
 )
 
 // Lifecycle is the three states that move together. Linked means that a
@@ -72,6 +73,11 @@ func (l Lifecycle) report(e Event) (Lifecycle, error) {
 		return l.with(TenantActive, SessionConnected, WorkerRunning), nil
 	case EventLost:
 		return l.with(l.Tenant, SessionDisconnected, WorkerRunning), nil
+	case EventNote:
+		if l.Session != SessionConnected {
+			return l, Errorf(KindConflict, "a note is for a connected tenant")
+		}
+		return l, nil
 	case EventFailed:
 		return l.with(TenantError, SessionDisconnected, WorkerError), nil
 	case EventExpired:

@@ -46,12 +46,28 @@ func weak(password string, known []string) bool {
 		return true
 	}
 	for _, word := range append(known, productWords...) {
-		word, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(word)), "@")
-		if len(word) >= 4 && len(strings.ReplaceAll(password, word, "")) < 6 {
+		word = strings.ToLower(strings.TrimSpace(word))
+		name, _, _ := strings.Cut(word, "@")
+		if mostly(password, word) || mostly(password, name) {
 			return true
 		}
 	}
 	return false
+}
+
+// mostly reports whether little is left of a password without a word and
+// without the digits and signs that people add to one.
+func mostly(password, word string) bool {
+	if len(word) < 4 || !strings.Contains(password, word) {
+		return false
+	}
+	added := func(r rune) rune {
+		if strings.ContainsRune("0123456789!.?*#@$-_ ", r) {
+			return -1
+		}
+		return r
+	}
+	return len(strings.Map(added, strings.ReplaceAll(password, word, ""))) < 6
 }
 
 func distinctRunes(s string) int {

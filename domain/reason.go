@@ -12,6 +12,7 @@ const (
 	ReasonBanned       Reason = "banned"          // temporary or final ban
 	ReasonOutdated     Reason = "outdated"        // WhatsApp refuses this version
 	ReasonRestricted   Reason = "restricted"      // new chats are refused (463)
+	ReasonSilent       Reason = "silent"          // connected, but WhatsApp does not answer
 	ReasonQRExpired    Reason = "qr_expired"      // nobody scanned in time
 	ReasonPairTimeout  Reason = "pairing_timeout" // scanned, but not connected in time
 	ReasonPairFailed   Reason = "pairing_failed"  // WhatsApp or the phone refused the link
@@ -44,6 +45,7 @@ var reasons = map[Reason]reasonFacts{
 	ReasonBanned:       {RemedyStop, "WhatsApp has blocked this number. Do not link it again before the block ends.", "WhatsApp imezuia namba hii. Usiiunganishe tena kabla ya kizuizi kuisha."},
 	ReasonOutdated:     {RemedyStop, "WhatsApp asks for a newer version of Flow HQ. The operator has to update it.", "WhatsApp inahitaji toleo jipya la Flow HQ. Msimamizi anapaswa kusasisha."},
 	ReasonRestricted:   {RemedyRetry, "WhatsApp refuses new chats for now; answers to customers still work.", "WhatsApp imezuia mazungumzo mapya kwa sasa; majibu kwa wateja bado yanafanya kazi."},
+	ReasonSilent:       {RemedyRetry, "WhatsApp has not answered for a while. It will be tried again by itself.", "WhatsApp haijajibu kwa muda. Itajaribiwa tena yenyewe."},
 	ReasonQRExpired:    {RemedyStop, "Nobody scanned the code in time. Start again to get a new one.", "Hakuna aliyescan kwa wakati. Anza tena kupata code mpya."},
 	ReasonPairTimeout:  {RemedyScanAgain, "The phone was scanned but the link did not finish within two minutes. Try again.", "Simu imescan lakini muunganisho haukukamilika ndani ya dakika mbili. Jaribu tena."},
 	ReasonPairFailed:   {RemedyScanAgain, "The phone could not be linked. Try again.", "Simu haikuweza kuunganishwa. Jaribu tena."},

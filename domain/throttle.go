@@ -41,6 +41,11 @@ func (t Throttle) Fail(p ThrottlePolicy, now time.Time) Throttle {
 	return t
 }
 
+// Forgive takes one failure back: the attempt that was counted went well.
+func (t Throttle) Forgive() Throttle {
+	return Throttle{Failures: max(0, t.Failures-1), Since: t.Since}
+}
+
 // Wait returns how long the next attempt has to wait, 0 when it may come now.
 func (t Throttle) Wait(now time.Time) time.Duration { return max(0, t.Until.Sub(now)) }
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -144,4 +145,14 @@ func (w *world) change(t *testing.T, statement string, args ...any) {
 	if _, err := db.Exec(statement, args...); err != nil {
 		t.Fatalf("%s: %v", statement, err)
 	}
+}
+
+// count runs a query that counts.
+func (w *world) count(t *testing.T, query string, args ...any) int {
+	t.Helper()
+	n, err := strconv.Atoi(w.rows(t, query, args...)[0][0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,17 +101,33 @@ func (b *tab) fits(name string) {
 func TestScreens_AreAccessibleAndFitInEveryLook(t *testing.T) {
 	w, b, shop := furnished(t, sqliteDatabase(t))
 	contact := w.rows(t, "SELECT contact FROM conversations WHERE tenant_id = $1 LIMIT 1", shop.id)[0][0]
+	waiting := w.rows(t, "SELECT id FROM tenants WHERE name = 'Duka la Baraka'")[0][0]
+	all := append(screensOf(shop, strings.ReplaceAll(contact, "+", "%2B")), screen{"tenant-waiting", "/admin/tenants/" + waiting})
+	var paints []float64
 	for _, l := range looks {
 		b.looksLike(l)
-		for _, s := range screensOf(shop, strings.ReplaceAll(contact, "+", "%2B")) {
+		for _, s := range all {
 			b.open(s.path)
 			if where := b.path(); !strings.HasPrefix(where, strings.Split(s.path, "?")[0]) && s.name != "tenant-thread" {
 				t.Errorf("%s leads to %s", s.path, where)
 			}
 			name := s.name + "-" + l.name
+			paints = append(paints, b.largestPaint())
 			b.fits(name)
 			b.accessible(name)
 			b.keep(name)
 		}
 	}
+	slices.Sort(paints)
+	median := paints[len(paints)/2]
+	t.Logf("largest contentful paint of %d pages: median %.0f ms, slowest %.0f ms", len(paints), median, paints[len(paints)-1])
+	if median > 500 {
+		t.Errorf("the largest contentful paint takes %.0f ms in the median, want at most 500", median)
+	}
+}
+
+// largestPaint is when the largest part of the page was painted, in milliseconds.
+func (b *tab) largestPaint() float64 {
+	b.t.Helper()
+	return js[float64](b, `new Promise(done => new PerformanceObserver(list => done(list.getEntries().at(-1).startTime)).observe({type: "largest-contentful-paint", buffered: true}))`)
 }

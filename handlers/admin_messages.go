@@ -94,6 +94,15 @@ func (s *Server) retryMessage(c *gin.Context) error {
 	return s.seeOther(c, back)
 }
 
+// contactOf is the contact of the address. What no database can hold is nobody.
+func contactOf(c *gin.Context) (string, error) {
+	contact := c.Param("contact")
+	if contact != domain.CleanText(contact) {
+		return "", domain.NotFound("conversation")
+	}
+	return contact, nil
+}
+
 // conversationsPage lists who writes with a tenant.
 type conversationsPage struct {
 	tenantHead
@@ -156,7 +165,10 @@ func (s *Server) showThread(c *gin.Context) error {
 
 func (s *Server) thread(c *gin.Context, h tenantHead) (page threadPage, err error) {
 	ctx := c.Request.Context()
-	page = threadPage{tenantHead: h, Contact: c.Param("contact"), Paged: c.Query("cursor") != ""}
+	page = threadPage{tenantHead: h, Paged: c.Query("cursor") != ""}
+	if page.Contact, err = contactOf(c); err != nil {
+		return page, err
+	}
 	conv, err := s.Chats.Conversation(ctx, h.T.ID, page.Contact)
 	if err != nil {
 		return page, err
@@ -191,7 +203,11 @@ func (s *Server) liveThread() liveFragment {
 
 // resumeChat lets the bot answer again in a conversation.
 func (s *Server) resumeChat(c *gin.Context) error {
-	ctx, contact := c.Request.Context(), c.Param("contact")
+	ctx := c.Request.Context()
+	contact, err := contactOf(c)
+	if err != nil {
+		return err
+	}
 	if err := s.Chats.Resume(ctx, tenantOf(c), contact); err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func (s *Server) addTenant(c *gin.Context) error {
 		return s.page(c, http.StatusUnprocessableEntity, "admin/tenant_new", newTenantForm(f, domain.TenantView{}))
 	}
 	s.web.pulse.forget("tenants")
-	s.audit(c, domain.AuditEntry{Action: domain.AuditTenantCreated, TenantID: &v.ID, Tenant: v.Name, After: asJSON(audited(v))})
+	s.noteCreated(c, v)
 	s.say(c, "good", s.speak(c).must("tenant.created", "name", v.Name))
 	return s.seeOther(c, "/admin/tenants/"+v.ID.String())
 }

@@ -65,10 +65,7 @@ func (s *Server) saveSettings(c *gin.Context) error {
 // saved notes a change and goes back to the form.
 func (s *Server) saved(c *gin.Context, before, after domain.TenantView, tab string) error {
 	s.web.pulse.forget("tenant " + after.ID.String())
-	old, fresh := changed(audited(before), audited(after))
-	if len(fresh) > 0 {
-		s.audit(c, domain.AuditEntry{Action: domain.AuditTenantUpdated, TenantID: &after.ID, Tenant: after.Name, Before: asJSON(old), After: asJSON(fresh)})
-	}
+	s.noteUpdated(c, before, after)
 	s.say(c, "good", s.speak(c).must("tenant.saved"))
 	return s.seeOther(c, "/admin/tenants/"+after.ID.String()+"/"+tab)
 }
@@ -219,22 +216,4 @@ func fieldOfHours(path string) string {
 		return day[:3]
 	}
 	return "exceptions"
-}
-
-// audited is what an audit entry keeps of a tenant.
-func audited(v domain.TenantView) map[string]any {
-	return map[string]any{"name": v.Name, "phone_number": string(v.Phone), "business_name": v.Config.BusinessName, "address": v.Config.Address,
-		"template_type": string(v.Config.Template), "language": string(v.Config.Language), "timezone": v.Config.Timezone, "bot_enabled": v.Config.BotEnabled,
-		"services": formatServices(v.Config.Services), "hours": asJSON(v.Config.Hours)}
-}
-
-// changed keeps what differs.
-func changed(before, after map[string]any) (old, fresh map[string]any) {
-	old, fresh = map[string]any{}, map[string]any{}
-	for k, v := range after {
-		if before[k] != v {
-			old[k], fresh[k] = before[k], v
-		}
-	}
-	return old, fresh
 }

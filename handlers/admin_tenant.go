@@ -232,7 +232,7 @@ func (s *Server) removeTenant(c *gin.Context) error {
 		return err
 	}
 	s.web.pulse.forget("tenants")
-	s.audit(c, domain.AuditEntry{Action: domain.AuditTenantDeleted, TenantID: &h.T.ID, Tenant: h.T.Name, Before: asJSON(audited(h.T))})
+	s.noteDeleted(c, h.T)
 	word := "delete.done"
 	if !done {
 		word = "delete.under_way"

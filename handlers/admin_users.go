@@ -64,7 +64,7 @@ func (s *Server) addInvite(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	page.Link, page.Email = siteOf(c)+"/join/"+token, link.Email
+	page.Link, page.Email = s.site(c)+"/join/"+token, link.Email
 	return s.page(c, http.StatusOK, "admin/users", page)
 }
 
@@ -88,13 +88,12 @@ func (s *Server) checkInvite(c *gin.Context, f form, link *domain.OneTimeLink) e
 	return bad.Err()
 }
 
-// siteOf is the address of this installation as the browser knows it.
-func siteOf(c *gin.Context) string {
-	scheme := "http"
-	if c.Request.TLS != nil || c.GetHeader("X-Forwarded-Proto") == "https" {
-		scheme = "https"
+// site is the address of this installation as browsers know it.
+func (s *Server) site(c *gin.Context) string {
+	if s.PublicURL != "" {
+		return s.PublicURL
 	}
-	return scheme + "://" + c.Request.Host
+	return "http://" + c.Request.Host
 }
 
 func (s *Server) revokeInvite(c *gin.Context) error {

@@ -105,5 +105,9 @@ func (s *Server) enqueue(c *gin.Context, to domain.Phone, text, key string) (dom
 	if key != "" {
 		m.DedupKey = "api:" + key
 	}
-	return s.Messages.Enqueue(ctx, m)
+	stored, err := s.Messages.Enqueue(ctx, m)
+	if err == nil && stored.ID == m.ID { // else the request was repeated
+		s.noteSent(c, stored)
+	}
+	return stored, err
 }

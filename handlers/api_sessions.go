@@ -62,6 +62,7 @@ func (s *Server) pairingCode(c *gin.Context) error {
 	if err := s.Links.AskPairingCode(c.Request.Context(), id, phone); err != nil {
 		return err
 	}
+	s.auditTenant(c, domain.AuditPairingCode, v)
 	code, err := s.awaitCode(c.Request.Context(), id)
 	if err != nil {
 		return err

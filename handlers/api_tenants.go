@@ -100,6 +100,7 @@ func (s *Server) createTenant(c *gin.Context) error {
 	if err := s.Tenants.Create(c.Request.Context(), v); err != nil {
 		return err
 	}
+	s.noteCreated(c, v)
 	c.Header("Location", "/api/v1/tenants/"+v.ID.String())
 	c.JSON(http.StatusCreated, tenantOut(v))
 	return nil
@@ -133,22 +134,29 @@ func (s *Server) patchTenant(c *gin.Context) error {
 	if err := readJSON(c, &body); err != nil {
 		return err
 	}
+	var before domain.TenantView
 	v, err := s.Tenants.Update(c.Request.Context(), tenantOf(c), func(v *domain.TenantView) error {
+		before = *v
 		return v.Patch(body.input(), domain.Now())
 	})
 	if err != nil {
 		return err
 	}
+	s.noteUpdated(c, before, v)
 	c.JSON(http.StatusOK, tenantOut(v))
 	return nil
 }
 
 func (s *Server) deleteTenant(c *gin.Context) error {
-	id := tenantOf(c)
-	done, err := s.Tenants.Delete(c.Request.Context(), id)
+	v, err := s.Tenants.Get(c.Request.Context(), tenantOf(c))
 	if err != nil {
 		return err
 	}
+	done, err := s.Tenants.Delete(c.Request.Context(), v.ID)
+	if err != nil {
+		return err
+	}
+	s.noteDeleted(c, v)
 	if done {
 		c.Status(http.StatusNoContent)
 		return nil
@@ -158,12 +166,13 @@ func (s *Server) deleteTenant(c *gin.Context) error {
 }
 
 // steer returns the action for start, stop, restart and reset.
-func (s *Server) steer(e domain.Event) action {
+func (s *Server) steer(e domain.Event, noted domain.AuditAction) action {
 	return func(c *gin.Context) error {
 		v, err := s.Tenants.Steer(c.Request.Context(), tenantOf(c), e)
 		if err != nil {
 			return err
 		}
+		s.auditTenant(c, noted, v)
 		c.JSON(http.StatusAccepted, tenantOut(v))
 		return nil
 	}

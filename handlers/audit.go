@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
 
@@ -19,11 +20,30 @@ func (s *Server) audit(c *gin.Context, e domain.AuditEntry) {
 	if who := visitorOf(c); who != nil && e.Actor == "" {
 		e.ActorID, e.Actor = &who.User.ID, who.User.Email
 	}
+	if label := c.GetString(keyLabel); e.Actor == "" {
+		e.Actor = label
+	}
+	e.Actor = clipped(e.Actor, maxActor)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), auditDeadline)
 	defer cancel()
 	if err := s.Audits.Record(ctx, e); err != nil {
 		s.Logger.Error("an audit entry is not stored", "action", e.Action, "actor", e.Actor, "tenant", e.Tenant, "error", err)
 	}
+}
+
+// maxActor bounds what strangers can write into the log: the address that they
+// try to sign in with.
+const maxActor = 254
+
+// clipped is a text of at most n bytes, whole characters only.
+func clipped(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && !utf8.RuneStart(text[n]) {
+		n--
+	}
+	return text[:n] + "…"
 }
 
 // auditTenant notes an act on a tenant.

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -61,8 +62,8 @@ func (s *Server) storedToken(c *gin.Context) []byte {
 func (s *Server) changePassword(c *gin.Context) error {
 	ctx, user, t := c.Request.Context(), visitorOf(c).User, s.speak(c)
 	f := readForm(c, "current", "password", "again")
-	keys := [][]byte{s.throttleKey("account", user.Email), s.throttleKey("address", clientAddress(c))}
-	if waiting, err := s.throttled(c, &f, keys); err != nil || waiting {
+	key := s.throttleKey("account", user.Email)
+	if may, err := s.mayTry(c, &f, key); err != nil || !may {
 		return orPage(err, func() error { return s.accountPage(c, http.StatusTooManyRequests, f) })
 	}
 	bad := domain.Invalid{}
@@ -72,9 +73,8 @@ func (s *Server) changePassword(c *gin.Context) error {
 	}
 	if !ok {
 		bad.Add("current", "This is not your present password.")
-		if err := s.noteFailures(c, keys); err != nil {
-			return err
-		}
+	} else if err := s.wentWell(c, key); err != nil {
+		return err
 	}
 	checkNewPassword(f, bad, user)
 	if err := bad.Err(); err != nil {
@@ -92,15 +92,12 @@ func (s *Server) changePassword(c *gin.Context) error {
 	return s.seeOther(c, "/account")
 }
 
-// storeAndReopen stores a changed user, ends all sessions and opens a new one
-// here: whoever knew the old secret is out.
+// storeAndReopen stores the changed secrets of a user, which ends all sessions,
+// and opens a new one here: whoever knew the old secret is out.
 func (s *Server) storeAndReopen(c *gin.Context, user domain.User) error {
 	ctx := c.Request.Context()
 	user.UpdatedAt = domain.Now()
-	if err := s.Users.UpdateUser(ctx, domain.Scope{Admin: true}, user); err != nil {
-		return err
-	}
-	if err := s.Logins.LogOut(ctx, user.ID, nil); err != nil {
+	if err := s.Users.ChangeSecrets(ctx, user); err != nil {
 		return err
 	}
 	s.web.pulse.forget("sessions")
@@ -118,11 +115,20 @@ func (s *Server) revokeSession(c *gin.Context) error {
 	if bytes.Equal(token, s.storedToken(c)) {
 		return s.logout(c)
 	}
-	if err := s.Logins.LogOut(c.Request.Context(), visitorOf(c).User.ID, token); err != nil {
+	ctx, user := c.Request.Context(), visitorOf(c).User
+	all, err := s.Logins.Logins(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(l domain.Login) bool { return bytes.Equal(l.Token, token) })
+	if i < 0 {
+		return domain.NotFound("session")
+	}
+	if err := s.Logins.LogOut(ctx, user.ID, token); err != nil {
 		return err
 	}
 	s.web.pulse.forget("sessions")
-	s.audit(c, domain.AuditEntry{Action: domain.AuditSessionRevoked})
+	s.audit(c, domain.AuditEntry{Action: domain.AuditSessionRevoked, Before: asJSON(map[string]string{"address": all[i].Address, "browser": browserName(all[i].Agent)})})
 	s.say(c, "good", s.speak(c).must("account.session_ended"))
 	return s.seeOther(c, "/account")
 }

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
@@ -36,10 +37,15 @@ func (s *Server) halfUser(c *gin.Context) (domain.User, error) {
 		return domain.User{}, errSignIn
 	}
 	user, err := s.Users.User(c.Request.Context(), domain.Scope{Admin: true}, id)
-	if err == nil && user.Disabled {
-		err = errSignIn
+	switch {
+	case domain.KindOf(err) == domain.KindNotFound && err != nil:
+		return user, errSignIn
+	case err != nil:
+		return user, err
+	case user.Disabled, !bytes.Equal(s.web.logins.GetBytes(c.Request.Context(), keyProof), s.proofOf(user)):
+		return user, errSignIn
 	}
-	return user, err
+	return user, nil
 }
 
 func (s *Server) checkCode(c *gin.Context) error {
@@ -48,8 +54,8 @@ func (s *Server) checkCode(c *gin.Context) error {
 		return err
 	}
 	f := readForm(c, "code")
-	keys := [][]byte{s.throttleKey("code", user.ID.String()), s.throttleKey("address", clientAddress(c))}
-	if waiting, err := s.throttled(c, &f, keys); err != nil || waiting {
+	key := s.throttleKey("code", user.ID.String())
+	if may, err := s.mayTry(c, &f, key); err != nil || !may {
 		return orPage(err, func() error { return s.page(c, http.StatusTooManyRequests, "auth/code", codePage{f.shown()}) })
 	}
 	ok, err := s.codeAccepted(c.Request.Context(), user, f.Values["code"])
@@ -57,17 +63,14 @@ func (s *Server) checkCode(c *gin.Context) error {
 		return err
 	}
 	if !ok {
-		if err := s.noteFailures(c, keys); err != nil {
-			return err
-		}
 		s.audit(c, domain.AuditEntry{Action: domain.AuditSignInFailed, Actor: user.Email})
 		f.Errors["code"] = s.speak(c).must("code.wrong")
 		return s.page(c, http.StatusUnprocessableEntity, "auth/code", codePage{f.shown()})
 	}
-	if err := s.Throttles.ClearFailures(c.Request.Context(), keys[0]); err != nil {
+	if err := s.wentWell(c, key); err != nil {
 		return err
 	}
-	return s.signIn(c, user, s.throttleKey("account", user.Email))
+	return s.signIn(c, user)
 }
 
 // codeAccepted takes a code of the second factor or a recovery code; each works once.
@@ -75,6 +78,9 @@ func (s *Server) codeAccepted(ctx context.Context, user domain.User, code string
 	code = strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(code))
 	if len(code) == recoveryLength {
 		return s.Users.UseRecoveryCode(ctx, user.ID, recoveryHash(code))
+	}
+	if user.TOTPSecret == nil {
+		return false, nil // it was removed meanwhile; the password alone signs in
 	}
 	secret, err := s.unseal(user.TOTPSecret)
 	if err != nil {

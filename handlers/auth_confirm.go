@@ -20,27 +20,23 @@ func (s *Server) showConfirm(c *gin.Context) error {
 
 func (s *Server) confirm(c *gin.Context) error {
 	ctx, user, f := c.Request.Context(), visitorOf(c).User, readForm(c, "password", "code")
-	keys := [][]byte{s.throttleKey("account", user.Email), s.throttleKey("address", clientAddress(c))}
-	page := confirmPage{NeedCode: user.TOTPSecret != nil}
-	waiting, err := s.throttled(c, &f, keys)
+	key := s.throttleKey("account", user.Email)
+	again := func(status int) error {
+		return s.page(c, status, "auth/confirm", confirmPage{f.shown(), user.TOTPSecret != nil})
+	}
+	if may, err := s.mayTry(c, &f, key); err != nil || !may {
+		return orPage(err, func() error { return again(http.StatusTooManyRequests) })
+	}
+	ok, err := s.proved(c, user, f)
 	if err != nil {
 		return err
 	}
-	ok := false
-	if !waiting {
-		if ok, err = s.proved(c, user, f); err != nil {
-			return err
-		}
-	}
 	if !ok {
-		if !waiting {
-			f.Problem = s.speak(c).must("confirm.wrong")
-			if err := s.noteFailures(c, keys); err != nil {
-				return err
-			}
-		}
-		page.Form = f.shown()
-		return s.page(c, http.StatusUnprocessableEntity, "auth/confirm", page)
+		f.Problem = s.speak(c).must("confirm.wrong")
+		return again(http.StatusUnprocessableEntity)
+	}
+	if err := s.wentWell(c, key); err != nil {
+		return err
 	}
 	if err := s.web.logins.RenewToken(ctx); err != nil {
 		return err

@@ -87,7 +87,7 @@ func (s *Server) join(c *gin.Context) error {
 		return s.page(c, http.StatusUnprocessableEntity, "auth/join", joinPage{f.shown(), link.Kind, link.Email})
 	}
 	s.audit(c, domain.AuditEntry{Action: domain.AuditUserCreated, Actor: user.Email, ActorID: &user.ID})
-	return s.signIn(c, user, s.throttleKey("account", user.Email))
+	return s.signIn(c, user)
 }
 
 func (s *Server) newUser(ctx context.Context, link domain.OneTimeLink, f form) (domain.User, error) {

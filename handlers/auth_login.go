@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -34,8 +35,8 @@ func (s *Server) login(c *gin.Context) error {
 	if err != nil {
 		email = f.Values["email"]
 	}
-	keys := [][]byte{s.throttleKey("account", email), s.throttleKey("address", clientAddress(c))}
-	if waiting, err := s.throttled(c, &f, keys); err != nil || waiting {
+	account := s.throttleKey("account", email)
+	if may, err := s.mayTry(c, &f, account); err != nil || !may {
 		return orPage(err, func() error { return s.page(c, http.StatusTooManyRequests, "auth/login", loginPage{f.shown()}) })
 	}
 	user, err := s.Users.UserByEmail(ctx, email)
@@ -47,23 +48,42 @@ func (s *Server) login(c *gin.Context) error {
 		return err
 	}
 	if !ok || user.Disabled {
-		return s.loginFailed(c, f, keys, email)
+		return s.loginFailed(c, f, email)
+	}
+	if err := s.wentWell(c, account); err != nil {
+		return err
 	}
 	if user.TOTPSecret != nil {
 		return s.askForCode(c, user)
 	}
-	return s.signIn(c, user, keys[0])
+	return s.signIn(c, user)
 }
 
-// throttled reports whether the next attempt has to wait, and says so in the form.
-func (s *Server) throttled(c *gin.Context, f *form, keys [][]byte) (bool, error) {
-	wait, err := s.Throttles.Throttled(c.Request.Context(), keys, domain.Now())
-	if err != nil || wait <= 0 {
-		return false, err
+// mayTry counts an attempt to guess a secret of an account. When it has to wait
+// it says so in the form.
+func (s *Server) mayTry(c *gin.Context, f *form, account []byte) (bool, error) {
+	ctx, now := c.Request.Context(), domain.Now()
+	// The address first: who has to wait there must not count against the account.
+	wait, err := s.Throttles.Attempt(ctx, s.addressKey(c), domain.ThrottleAddress, now)
+	if err == nil && wait == 0 {
+		if wait, err = s.Throttles.Attempt(ctx, account, domain.ThrottleAccount, now); err == nil && wait > 0 {
+			err = s.Throttles.Forgive(ctx, s.addressKey(c))
+		}
+	}
+	if err != nil || wait == 0 {
+		return err == nil, err
 	}
 	t := s.speak(c)
 	f.Problem = t.must("login.throttled", "wait", t.duration(wait.Round(time.Second)+time.Second))
-	return true, nil
+	return false, nil
+}
+
+// wentWell takes back what mayTry has counted.
+func (s *Server) wentWell(c *gin.Context, account []byte) error {
+	if err := s.Throttles.ClearFailures(c.Request.Context(), account); err != nil {
+		return err
+	}
+	return s.Throttles.Forgive(c.Request.Context(), s.addressKey(c))
 }
 
 func orPage(err error, page func() error) error {
@@ -73,37 +93,37 @@ func orPage(err error, page func() error) error {
 	return page()
 }
 
-func (s *Server) loginFailed(c *gin.Context, f form, keys [][]byte, email string) error {
-	if err := s.noteFailures(c, keys); err != nil {
-		return err
-	}
+func (s *Server) loginFailed(c *gin.Context, f form, email string) error {
 	s.audit(c, domain.AuditEntry{Action: domain.AuditSignInFailed, Actor: email})
 	f.Problem = s.speak(c).must("login.wrong")
 	return s.page(c, http.StatusUnprocessableEntity, "auth/login", loginPage{f.shown()})
 }
 
-// noteFailures counts a failed attempt for the account and for the address.
-func (s *Server) noteFailures(c *gin.Context, keys [][]byte) error {
-	for i, policy := range []domain.ThrottlePolicy{domain.ThrottleAccount, domain.ThrottleAddress} {
-		if err := s.Throttles.NoteFailure(c.Request.Context(), keys[i], policy, domain.Now()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // askForCode remembers that the password was right and asks for the second factor.
 func (s *Server) askForCode(c *gin.Context, user domain.User) error {
 	ctx := c.Request.Context()
-	if err := s.web.logins.RenewToken(ctx); err != nil {
+	if err := s.freshSession(ctx); err != nil {
 		return err
 	}
 	s.web.logins.Put(ctx, keyHalf, user.ID.String())
+	s.web.logins.Put(ctx, keyProof, s.proofOf(user))
 	if err := s.keepSession(c, uuid.Nil); err != nil {
 		return err
 	}
 	return s.seeOther(c, "/login/code")
 }
+
+// freshSession begins a session under a new token and with nothing in it: what
+// another user left in this browser must not mix with the next one's.
+func (s *Server) freshSession(ctx context.Context) error {
+	if err := s.web.logins.RenewToken(ctx); err != nil {
+		return err
+	}
+	return s.web.logins.Clear(ctx)
+}
+
+// proofOf marks the password that was right: changing it ends half a sign-in too.
+func (s *Server) proofOf(user domain.User) []byte { return s.throttleKey("proof", user.PasswordHash) }
 
 // keepSession stores the session now, with whom it belongs to. Only this makes
 // a row: a session that was ended elsewhere meanwhile does not come back.
@@ -118,18 +138,14 @@ func (s *Server) keepSession(c *gin.Context, user uuid.UUID) error {
 }
 
 // signIn makes the session one of the user and goes to where they wanted.
-func (s *Server) signIn(c *gin.Context, user domain.User, accountKey []byte) error {
+func (s *Server) signIn(c *gin.Context, user domain.User) error {
 	ctx, now := c.Request.Context(), domain.Now()
-	if err := s.web.logins.RenewToken(ctx); err != nil {
+	if err := s.freshSession(ctx); err != nil {
 		return err
 	}
-	s.web.logins.Remove(ctx, keyHalf)
 	s.web.logins.Put(ctx, keyUser, user.ID.String())
 	s.web.logins.Put(ctx, keyStepUp, now.Unix())
 	if err := s.keepSession(c, user.ID); err != nil {
-		return err
-	}
-	if err := s.Throttles.ClearFailures(ctx, accountKey); err != nil {
 		return err
 	}
 	if err := s.Users.NoteLogin(ctx, user.ID, now); err != nil {

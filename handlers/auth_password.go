@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net/netip"
 
 	"github.com/alexedwards/argon2id"
+	"github.com/gin-gonic/gin"
 )
 
 // hashParams are one of the minimum sets of OWASP ASVS 5.0 (11.4.2).
@@ -59,6 +61,24 @@ func (s *Server) checkPassword(ctx context.Context, password, hash string) (ok b
 		return err
 	})
 	return ok && known, err
+}
+
+// addressKey is what failures from a network address are counted under. Whoever
+// has one address of IPv6 has 2^64 of them.
+func (s *Server) addressKey(c *gin.Context) []byte {
+	return s.throttleKey("address", networkOf(clientAddress(c)))
+}
+
+func networkOf(address string) string {
+	ip, err := netip.ParseAddr(address)
+	if err != nil || ip.Unmap().Is4() {
+		return address
+	}
+	network, err := ip.WithZone("").Prefix(64)
+	if err != nil {
+		return address
+	}
+	return network.String()
 }
 
 // throttleKey names what failures are counted under without storing it.

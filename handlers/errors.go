@@ -119,6 +119,9 @@ func (s *Server) answerPerson(c *gin.Context, status int, e *domain.Error) error
 		c.Header("HX-Reswap", "beforeend")
 		return s.block(c, status, "errors/error", "toast", page)
 	}
+	if who := visitorOf(c); who != nil && who.User.Role == domain.RoleAdmin {
+		return s.page(c, status, "admin/error", page) // with the menu around it
+	}
 	return s.page(c, status, "errors/error", page)
 }
 
@@ -132,7 +135,7 @@ func (s *Server) toSignIn(c *gin.Context, page string) error {
 // returnAddress is the page that a visitor wanted, or was on when a form or a
 // fragment was refused.
 func returnAddress(c *gin.Context) string {
-	if c.Request.Method == http.MethodGet && !fromHTMX(c) {
+	if c.Request.Method == http.MethodGet && !fromHTMX(c) && !strings.HasPrefix(c.Request.URL.Path, livePrefix) {
 		return c.Request.URL.RequestURI()
 	}
 	for _, header := range []string{"HX-Current-URL", "Referer"} {

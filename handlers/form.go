@@ -65,5 +65,3 @@ func (f form) shown() form {
 	}
 	return f
 }
-
-func (f form) broken() bool { return len(f.Errors) > 0 || f.Problem != "" }

@@ -33,6 +33,7 @@ func (sc *screens) funcs(t *translator) template.FuncMap {
 		"kind":     func(x domain.TemplateType) string { return t.must("template." + string(x)) },
 		"language": func(l domain.Language) string { return t.must("language." + string(l)) },
 		"ticks":    ticksOf,
+		"wa":       whatsAppMarkup,
 		"query":    withQuery,
 		"join":     strings.Join,
 		"lower":    strings.ToLower,

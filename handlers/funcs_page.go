@@ -140,8 +140,8 @@ func nextAction(h domain.Health) *stepAction {
 		return &stepAction{"start", "next." + string(h) + ".do"}
 	case domain.HealthPaused, domain.HealthReplaced, domain.HealthOutdated, domain.HealthError, domain.HealthBanned:
 		return &stepAction{"start", "next." + string(h) + ".do"}
-	case domain.HealthRetrying:
-		return &stepAction{"restart", "next.retrying.do"}
+	case domain.HealthRetrying, domain.HealthUnsure:
+		return &stepAction{"restart", "next." + string(h) + ".do"}
 	}
 	return nil
 }

@@ -1,10 +1,13 @@
 package handlers
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -45,17 +48,30 @@ func (s *Server) live(f liveFragment) gin.HandlerFunc {
 		tag := s.ptag(c, version)
 		c.Header("HX-PTag", tag)
 		if c.GetHeader("HX-PTag") == tag {
+			bare(c.Writer.Header())
 			c.Status(http.StatusNotModified)
 			c.Writer.WriteHeaderNow()
 			return nil
 		}
-		body, err := s.web.drawn.get(tag, func() ([]byte, error) { return s.draw(c, f) })
+		d, err := s.web.drawn.get(tag, func() ([]byte, error) { return s.draw(c, f) })
 		if err != nil {
 			return err
 		}
-		c.Data(http.StatusOK, "text/html; charset=utf-8", body)
+		d.send(c)
 		return nil
 	})
+}
+
+// send answers with a fragment, compressed if the browser likes that.
+func (d *drawing) send(c *gin.Context) {
+	body := d.plain
+	if strings.Contains(c.GetHeader("Accept-Encoding"), "gzip") {
+		body = d.packed
+		c.Header("Content-Encoding", "gzip")
+	}
+	c.Header("Vary", "Accept-Encoding")
+	c.Header("Content-Length", strconv.Itoa(len(body)))
+	c.Data(http.StatusOK, "text/html; charset=utf-8", body)
 }
 
 func (s *Server) draw(c *gin.Context, f liveFragment) ([]byte, error) {
@@ -87,14 +103,14 @@ type drawings struct {
 }
 
 type drawing struct {
-	once sync.Once
-	body []byte
-	err  error
+	once          sync.Once
+	plain, packed []byte // packed once for all viewers
+	err           error
 }
 
 const maxDrawings = 256
 
-func (d *drawings) get(tag string, draw func() ([]byte, error)) ([]byte, error) {
+func (d *drawings) get(tag string, draw func() ([]byte, error)) (*drawing, error) {
 	d.mu.Lock()
 	one := d.byTag[tag]
 	if one == nil {
@@ -105,13 +121,17 @@ func (d *drawings) get(tag string, draw func() ([]byte, error)) ([]byte, error) 
 		d.byTag[tag] = one
 	}
 	d.mu.Unlock()
-	one.once.Do(func() { one.body, one.err = draw() })
+	one.once.Do(func() {
+		if one.plain, one.err = draw(); one.err == nil {
+			one.packed, one.err = compressed(one.plain)
+		}
+	})
 	if one.err != nil {
 		d.mu.Lock()
 		delete(d.byTag, tag)
 		d.mu.Unlock()
 	}
-	return one.body, one.err
+	return one, one.err
 }
 
 // onlookers remembers who is behind a login token, for polls only. The
@@ -152,6 +172,9 @@ func (s *Server) onlooker(c *gin.Context) error {
 	}
 	if who.User.Role != domain.RoleAdmin {
 		return domain.Errorf(domain.KindForbidden, "This page is for the operator.")
+	}
+	if missing, err := s.missesSecondFactor(ctx, who); err != nil || missing {
+		return cmp.Or(err, error(errSignIn)) // the page to which they are sent back says more
 	}
 	c.Set(visitorKey, who)
 	return nil

@@ -31,25 +31,31 @@ func (s *Server) recovered(c *gin.Context) {
 	c.Next()
 }
 
-// headers are on every answer. Unchanged polls get along with two of them:
-// they are most of the traffic, and there is nothing in them to protect.
+// headers are on every answer.
 func (s *Server) headers(c *gin.Context) {
 	h := c.Writer.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if !strings.HasPrefix(c.Request.URL.Path, livePrefix) {
-		h.Set("Referrer-Policy", "same-origin")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "+
-			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'")
-	}
-	if s.SecureCookies {
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "+
+		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'")
+	if s.secure() {
 		h.Set("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 	}
 	c.Next()
+}
+
+// bare takes the headers off an answer without a body: unchanged polls are most
+// of the traffic, and there is nothing in them to protect.
+func bare(h http.Header) {
+	for _, name := range []string{"X-Content-Type-Options", "Referrer-Policy", "X-Frame-Options", "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy",
+		"Permissions-Policy", "Content-Security-Policy", "Strict-Transport-Security", "Content-Encoding", "Vary"} {
+		h.Del(name)
+	}
 }
 
 func limitBody(c *gin.Context) {
@@ -90,8 +96,12 @@ func (s *Server) identify(c *gin.Context) error {
 		scope.TenantID = *key.TenantID
 	}
 	c.Set(scopeKey, scope)
+	c.Set(keyLabel, key.Label)
 	return nil
 }
+
+// keyLabel holds the label of the API key, as which its acts are noted.
+const keyLabel = "key_label"
 
 func scopeOf(c *gin.Context) domain.Scope {
 	scope, _ := c.MustGet(scopeKey).(domain.Scope)

@@ -17,8 +17,13 @@ type Users interface {
 	// UserByEmail looks through all tenants; for signing in only. KindNotFound when there is none.
 	UserByEmail(ctx context.Context, email string) (domain.User, error)
 	ListUsers(ctx context.Context, scope domain.Scope, q domain.PageQuery) (domain.Page[domain.User], error)
-	// UpdateUser changes name, address, password, role, disabled and the second factor's secret.
+	// UpdateUser changes name, address, password, role, disabled and the second
+	// factor's secret, and moves Logins.Revision. The last admin stays one: KindConflict.
 	UpdateUser(ctx context.Context, scope domain.Scope, user domain.User) error
+	// ChangeSecrets stores password, second factor and its last time step, and
+	// ends all sessions of the user in the same transaction. A user who was
+	// disabled meanwhile is KindNotFound.
+	ChangeSecrets(ctx context.Context, user domain.User) error
 	// DisableUser ends all sessions of the user in the same transaction. The
 	// last admin who may still sign in cannot be disabled: KindConflict.
 	DisableUser(ctx context.Context, scope domain.Scope, id uuid.UUID, disabled bool, at time.Time) error
@@ -41,7 +46,7 @@ type OneTime interface {
 	AddLink(ctx context.Context, link domain.OneTimeLink) error
 	// Link returns the unused link with this hash that has not expired, else KindNotFound.
 	Link(ctx context.Context, hash []byte, now time.Time) (domain.OneTimeLink, error)
-	// Redeem uses a link up and adds the user that it makes, in one
+	// Redeem uses a link up (it is deleted) and adds the user that it makes, in one
 	// transaction; of two callers one gets KindNotFound. A setup link is
 	// KindConflict once there is an admin.
 	Redeem(ctx context.Context, hash []byte, user domain.User, now time.Time) error
@@ -52,10 +57,12 @@ type OneTime interface {
 
 // Throttles count failed attempts; every replica sees the same.
 type Throttles interface {
-	// Throttled returns the longest wait of the keys.
-	Throttled(ctx context.Context, keys [][]byte, now time.Time) (time.Duration, error)
-	// NoteFailure applies domain.Throttle.Fail to a key under a row lock.
-	NoteFailure(ctx context.Context, key []byte, p domain.ThrottlePolicy, now time.Time) error
+	// Attempt returns how long an attempt under this key has to wait. When it
+	// may come now it is counted as failed (domain.Throttle.Fail) in the same
+	// step, so that a thousand guesses at once are no better than one by one.
+	Attempt(ctx context.Context, key []byte, p domain.ThrottlePolicy, now time.Time) (time.Duration, error)
+	// Forgive takes one counted failure back.
+	Forgive(ctx context.Context, key []byte) error
 	ClearFailures(ctx context.Context, key []byte) error
 }
 
@@ -120,9 +127,11 @@ type Bulk interface {
 // Versions are cheap marks of what a polled fragment shows: equal marks mean
 // an unchanged fragment. Each is one query.
 type Versions interface {
+	// TenantsVersion covers all that a list shows but its midnight.
 	TenantsVersion(ctx context.Context) (string, error)
 	// TenantVersion covers the tenant's own rows, its lease and its messages.
 	TenantVersion(ctx context.Context, tenant uuid.UUID) (string, error)
+	// ReplicasVersion does not change with a heartbeat that comes in time.
 	ReplicasVersion(ctx context.Context) (string, error)
 }
 

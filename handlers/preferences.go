@@ -36,10 +36,7 @@ func browserName(agent string) string {
 			return b.name + on(agent)
 		}
 	}
-	if len(agent) > 40 {
-		return agent[:40] + "…"
-	}
-	return agent
+	return clipped(agent, 40)
 }
 
 func on(agent string) string {

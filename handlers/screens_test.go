@@ -1,6 +1,9 @@
 package handlers
 
 import (
+	"errors"
+	"html/template"
+	"io"
 	"io/fs"
 	"os"
 	"regexp"
@@ -8,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"flowhq/domain"
 )
 
 func templateFiles() fs.FS { return os.DirFS("../templates") }
@@ -38,6 +43,36 @@ func TestTexts_EveryLanguageHasTheSameIDs(t *testing.T) {
 	for id := range ids[swahili] {
 		if !ids[english][id] {
 			t.Errorf("%q is missing in English", id)
+		}
+	}
+}
+
+func TestBanner_EveryHealthSaysWhatToDoInEveryLanguage(t *testing.T) {
+	a, err := newAssets(os.DirFS("../static"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc, err := newScreens(templateFiles(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, lang := range languages {
+		seen := map[string]domain.Health{}
+		for _, h := range domain.Healths() {
+			head := tenantHead{Health: h, Zone: domain.DefaultTimezone}
+			body, err := sc.execute(lang, "admin/tenant", "tenanthead", view{Frame: frame{Lang: lang}, Page: messagesPage{tenantHead: head}})
+			if err != nil {
+				t.Errorf("%s in %s: %v", h, lang, err)
+				continue
+			}
+			title := sc.translators[lang].must("next." + string(h) + ".title")
+			if !strings.Contains(string(body), template.HTMLEscapeString(title)) {
+				t.Errorf("%s in %s does not say %q", h, lang, title)
+			}
+			if other, taken := seen[title]; taken {
+				t.Errorf("%s and %s say the same in %s: %q", h, other, lang, title)
+			}
+			seen[title] = h
 		}
 	}
 }
@@ -85,6 +120,14 @@ func TestScreens_EveryTemplateParsesInEveryLanguage(t *testing.T) {
 	sc, err := newScreens(templateFiles(), a)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for lang, sets := range sc.sets {
+		for name, set := range sets {
+			var wrong *template.Error // escaping comes before the data is looked at
+			if err := set.ExecuteTemplate(io.Discard, "base", nil); errors.As(err, &wrong) {
+				t.Errorf("%s in %s: %v", name, lang, wrong)
+			}
+		}
 	}
 	if len(sc.sets[english]) < 20 {
 		t.Errorf("only %d pages are found", len(sc.sets[english]))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/gin-gonic/gin"
@@ -45,8 +46,8 @@ type Server struct {
 	Templates, Static fs.FS
 	// Secret is that of the installation, at least 32 bytes.
 	Secret []byte
-	// SecureCookies is true behind TLS.
-	SecureCookies bool
+	// PublicURL is the address in the browser, without a slash at its end; "" when it is that of the listener.
+	PublicURL string
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
 	TrustedProxies []string
 	// About describes the installation on the page System.
@@ -100,11 +101,14 @@ func (s *Server) SignIn(c *gin.Context, user domain.User, to string) error {
 	}
 	u := s.uiOf(c)
 	u.Return, u.changed = localPath(to), true
-	return s.signIn(c, user, s.throttleKey("account", user.Email))
+	return s.signIn(c, user)
 }
 
 // Do is part of Pages.
 func (s *Server) Do(a func(*gin.Context) error) gin.HandlerFunc { return s.do(a) }
+
+// secure reports whether browsers come through TLS.
+func (s *Server) secure() bool { return strings.HasPrefix(s.PublicURL, "https://") }
 
 // Handler returns the routes of the program.
 func (s *Server) Handler() (http.Handler, error) {
@@ -159,7 +163,14 @@ func (s *Server) identifyIfPerson(c *gin.Context) error {
 }
 
 func (s *Server) noMethod(c *gin.Context) {
-	c.AbortWithStatusJSON(http.StatusMethodNotAllowed, gin.H{"error": apiError{Kind: domain.KindInvalid, Message: "This address does not take that method."}})
+	e := &domain.Error{Kind: domain.KindInvalid, Message: "This address does not take that method."}
+	if !forPrograms(c.Request.URL.Path) {
+		c.Abort()
+		if err := s.answerPerson(c, http.StatusMethodNotAllowed, e); err == nil {
+			return
+		}
+	}
+	c.AbortWithStatusJSON(http.StatusMethodNotAllowed, gin.H{"error": apiError{Kind: e.Kind, Message: e.Message}})
 }
 
 func (s *Server) api(r *gin.RouterGroup) {
@@ -169,12 +180,12 @@ func (s *Server) api(r *gin.RouterGroup) {
 	t.GET("", s.do(s.getTenant))
 	t.PATCH("", s.do(s.patchTenant))
 	t.DELETE("", s.do(s.deleteTenant))
-	t.POST("/worker/start", s.do(s.steer(domain.EventStart)))
-	t.POST("/worker/stop", s.do(s.steer(domain.EventStop)))
-	t.POST("/worker/restart", s.do(s.steer(domain.EventRestart)))
+	t.POST("/worker/start", s.do(s.steer(domain.EventStart, domain.AuditTenantStart)))
+	t.POST("/worker/stop", s.do(s.steer(domain.EventStop, domain.AuditTenantStop)))
+	t.POST("/worker/restart", s.do(s.steer(domain.EventRestart, domain.AuditTenantRestart)))
 	t.GET("/session", s.do(s.getSession))
 	t.POST("/session/pairing-code", s.do(s.pairingCode))
-	t.POST("/session/reset", s.do(s.steer(domain.EventReset)))
+	t.POST("/session/reset", s.do(s.steer(domain.EventReset, domain.AuditTenantReset)))
 	t.GET("/messages", s.do(s.listMessages))
 	t.POST("/messages", s.do(s.sendMessage))
 	t.GET("/messages/:message", s.do(s.getMessage))

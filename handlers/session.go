@@ -34,11 +34,18 @@ const (
 const (
 	keyUser   = "user"    // id, once all factors are given
 	keyHalf   = "half"    // id, when the password was right and the code is missing
+	keyProof  = "proof"   // of the password that was right
 	keyStepUp = "step_up" // unix seconds of the last full authentication
 	keyTOTP   = "totp"    // sealed secret of a second factor that is being set up
 )
 
-const uiCookie = "fhq_ui"
+// uiCookie is the name of the second cookie.
+func (s *Server) uiCookie() string {
+	if s.secure() {
+		return "__Host-fhq_ui"
+	}
+	return "fhq_ui"
+}
 
 // newLogins makes the session manager. Behind TLS the cookie is bound to the host.
 func newLogins(store scs.Store, secure bool) *scs.SessionManager {
@@ -98,7 +105,7 @@ func (s *Server) uiOf(c *gin.Context) *ui {
 		return u.(*ui)
 	}
 	stored := new(ui)
-	if session, err := s.web.ui.Get(c.Request, uiCookie); err == nil {
+	if session, err := s.web.ui.Get(c.Request, s.uiCookie()); err == nil {
 		if u, ok := session.Values[uiKey].(ui); ok {
 			*stored = u
 		}
@@ -114,7 +121,7 @@ func (s *Server) saveUI(c *gin.Context) error {
 		return nil
 	}
 	u.changed = false
-	session, _ := s.web.ui.Get(c.Request, uiCookie) // a broken cookie is replaced
+	session, _ := s.web.ui.Get(c.Request, s.uiCookie()) // a broken cookie is replaced
 	session.Values[uiKey] = *u
 	if err := session.Save(c.Request, c.Writer); err != nil {
 		return fmt.Errorf("save the preference cookie: %w", err)

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"fmt"
@@ -49,7 +50,7 @@ func newWeb(s *Server) (*web, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &web{assets: a, screens: sc, logins: newLogins(s.LoginStore, s.SecureCookies), ui: newUIStore(s.Secret, s.SecureCookies), pulse: newPulse(),
+	return &web{assets: a, screens: sc, logins: newLogins(s.LoginStore, s.secure()), ui: newUIStore(s.Secret, s.secure()), pulse: newPulse(),
 		drawn: drawings{byTag: map[string]*drawing{}}, onlookers: onlookers{known: map[string]onlooker{}}, sealer: sealer,
 		hashing: make(chan struct{}, runtime.NumCPU()), started: strconv.FormatInt(time.Now().UnixNano(), 36)}, nil
 }
@@ -85,7 +86,7 @@ func (s *Server) withSessions(next http.Handler) http.Handler {
 // portal adds the routes of people.
 func (s *Server) portal(r *gin.Engine) {
 	r.GET(staticRoot+"*path", s.do(s.serveAsset))
-	polls := r.Group(livePrefix, s.do(s.onlooker), gzip.Gzip(gzip.DefaultCompression))
+	polls := r.Group(livePrefix, s.do(s.onlooker))
 	s.liveRoutes(polls)
 	pages := r.Group("", gzip.Gzip(gzip.DefaultCompression), s.do(s.identifyPerson))
 	s.authRoutes(pages)
@@ -114,18 +115,21 @@ func (s *Server) adminsOnly(c *gin.Context) error {
 	if who.User.Role != domain.RoleAdmin {
 		return domain.Errorf(domain.KindForbidden, "This page is for the operator.")
 	}
-	if who.User.TOTPSecret == nil && !strings.HasPrefix(c.Request.URL.Path, "/account") {
-		required, err := s.secondFactorRequired(c.Request.Context())
-		if err != nil {
-			return err
-		}
-		if required {
-			s.say(c, "bad", s.speak(c).must("totp.required"))
-			c.Abort()
-			return s.seeOther(c, "/account/second-factor")
-		}
+	missing, err := s.missesSecondFactor(c.Request.Context(), who)
+	if err != nil || !missing {
+		return err
 	}
-	return nil
+	s.say(c, "bad", s.speak(c).must("totp.required"))
+	c.Abort()
+	return s.seeOther(c, "/account/second-factor")
+}
+
+// missesSecondFactor reports that this installation requires one and somebody has none.
+func (s *Server) missesSecondFactor(ctx context.Context, who *visitor) (bool, error) {
+	if who.User.TOTPSecret != nil {
+		return false, nil
+	}
+	return s.secondFactorRequired(ctx)
 }
 
 // stepUp guards what cannot be undone: the visitor has proved within the last

@@ -46,6 +46,7 @@ CREATE TABLE audit_log (
   before_json text NOT NULL,
   after_json text NOT NULL
 );
+CREATE INDEX audit_log_age ON audit_log {{if .Postgres}}USING brin (at){{else}}(at){{end}};
 CREATE INDEX audit_log_tenant ON audit_log (tenant_id, id) WHERE tenant_id IS NOT NULL;
 CREATE INDEX audit_log_actor ON audit_log (actor_id, id) WHERE actor_id IS NOT NULL;
 

@@ -115,8 +115,9 @@ func TestWebSessions_LiveUntilTheyExpireOrAreEnded(t *testing.T) {
 		must(t, s.Accounts().AddUser(t.Context(), user))
 		later := domain.Now().Add(time.Hour)
 
-		must(t, w.Commit("anonymous", []byte("1"), later))
-		must(t, w.Commit("old", []byte("2"), domain.Now().Add(-time.Second)))
+		stranger := domain.WithVisitor(t.Context(), domain.Visitor{Address: "192.0.2.2"})
+		must(t, w.CommitCtx(stranger, "anonymous", []byte("1"), later))
+		must(t, w.CommitCtx(stranger, "old", []byte("2"), domain.Now().Add(-time.Second)))
 		known := domain.WithVisitor(t.Context(), domain.Visitor{UserID: user.ID, Address: "192.0.2.1", Agent: "Firefox"})
 		must(t, w.CommitCtx(known, "known", []byte("3"), domain.Now()))
 		must(t, w.CommitCtx(t.Context(), "known", []byte("4"), later)) // renewed without a visitor

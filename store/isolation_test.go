@@ -23,6 +23,11 @@ func TestIsolation_AForeignTenantsIDsReachNothing(t *testing.T) {
 		storetest.Device(t, w.Store, tenure, otherJID)
 		must(t, w.Reports().Report(t.Context(), w.tenure, domain.LinkReport{Event: domain.EventConnected, JID: jid}))
 		scope := domain.Scope{TenantID: foreign.ID}
+		dead := w.queue(neema, domain.LaneManual, domain.Now())
+		w.finish(dead, domain.StatusFailed)
+		must(t, w.Audits().Record(t.Context(), domain.AuditEntry{Actor: "asha", TenantID: &w.tenant.ID, Action: domain.AuditTenantStop}))
+		must(t, w.Audits().Record(t.Context(), domain.AuditEntry{Actor: "asha", Action: domain.AuditSetting}))
+		must(t, w.Upkeep().Rollup(t.Context(), domain.Now()))
 		user, key := column(t, db(w), "SELECT id FROM users")[0], column(t, db(w), "SELECT id FROM api_keys")[0]
 		ctx := t.Context()
 
@@ -70,6 +75,46 @@ func TestIsolation_AForeignTenantsIDsReachNothing(t *testing.T) {
 				p, err := w.Tenants().List(ctx, domain.TenantFilter{Scope: scope, Search: w.tenant.Name}, domain.PageQuery{})
 				return len(p.Items) > 1 || len(p.Items) == 1 && p.Items[0].ID != foreign.ID, err
 			},
+			"Messages.ListMessages that match": func() (bool, error) {
+				p, err := w.Messages().ListMessages(ctx, foreign.ID, domain.MessageFilter{Contact: neema, Search: "a"}, domain.PageQuery{})
+				return len(p.Items) > 0, err
+			},
+			"Messages.ListMessages that are dead": func() (bool, error) {
+				p, err := w.Messages().ListMessages(ctx, foreign.ID, domain.MessageFilter{Dead: true}, domain.PageQuery{})
+				return len(p.Items) > 0, err
+			},
+			"Chats.Conversations": func() (bool, error) {
+				p, err := w.Chats().Conversations(ctx, foreign.ID, "", domain.PageQuery{})
+				return len(p.Items) > 0, err
+			},
+			"History.Events": func() (bool, error) {
+				p, err := w.History().Events(ctx, foreign.ID, domain.PageQuery{})
+				return len(p.Items) != 1, err // its own start
+			},
+			"History.Terms": func() (bool, error) {
+				terms, err := w.History().Terms(ctx, foreign.ID, 10)
+				return len(terms) != 1 || terms[0].Epoch != tenure.Epoch, err
+			},
+			"Operations.Rows": func() (bool, error) {
+				p, err := w.Operations().Rows(ctx, domain.TenantFilter{Scope: scope, Sort: domain.SortName}, domain.Now(), domain.PageQuery{})
+				return len(p.Items) != 1 || p.Items[0].ID != foreign.ID, err
+			},
+			"Operations.CountTenants": func() (bool, error) {
+				counts, err := w.Operations().CountTenants(ctx, domain.TenantFilter{Scope: scope})
+				return counts[domain.TenantActive] > 0, err
+			},
+			"Operations.Stats": func() (bool, error) {
+				hours, err := w.Operations().Stats(ctx, foreign.ID, time.Time{}, domain.Now().Add(time.Hour))
+				return len(hours) > 0, err
+			},
+			"Audits.Audit": func() (bool, error) {
+				p, err := w.Audits().Audit(ctx, domain.AuditFilter{Scope: scope}, domain.PageQuery{})
+				return len(p.Items) > 0, err
+			},
+			"Audits.Audit of the other": func() (bool, error) {
+				p, err := w.Audits().Audit(ctx, domain.AuditFilter{Scope: scope, TenantID: w.tenant.ID, Search: "a"}, domain.PageQuery{})
+				return len(p.Items) > 0, err
+			},
 			"Ratchet.Sessions": func() (bool, error) {
 				s, err := w.Ratchet().Sessions(ctx, otherJID, []string{"111:0"})
 				return len(s) > 0, err
@@ -113,7 +158,12 @@ func TestIsolation_AForeignTenantsIDsReachNothing(t *testing.T) {
 			"Accounts.UpdateUser": func() error {
 				return w.Accounts().UpdateUser(ctx, scope, domain.User{ID: uuid.MustParse(user), Role: domain.RoleAdmin})
 			},
-			"WebSessions.LogOut": func() error { return w.WebSessions().LogOut(ctx, foreign.ID, nil) },
+			"Accounts.DisableUser": func() error {
+				return w.Accounts().DisableUser(ctx, scope, uuid.MustParse(user), true, domain.Now())
+			},
+			"Messages.RetryMessage": func() error { return w.Messages().RetryMessage(ctx, foreign.ID, dead.ID) },
+			"Chats.Resume":          func() error { return w.Chats().Resume(ctx, foreign.ID, neema) },
+			"WebSessions.LogOut":    func() error { return w.WebSessions().LogOut(ctx, foreign.ID, nil) },
 			"Leases.Release": func() error {
 				return w.Leases().Release(ctx, []domain.Tenure{{TenantID: w.tenant.ID, Replica: domain.NewID(), Epoch: w.tenure.Epoch}}, 0)
 			},

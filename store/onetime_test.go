@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,37 +142,65 @@ func TestThrottles_DelayAlikeOnEveryReplica(t *testing.T) {
 		a, b := s.Throttles(), storetest.Another(t, s).Throttles()
 		p := domain.ThrottlePolicy{Free: 2, Base: time.Second, Max: time.Minute, Window: time.Hour}
 		now, want := domain.Now(), domain.Throttle{}
-		key, other := []byte("account"), []byte("address")
+		key := []byte("account")
 		for i := range 6 {
-			must(t, []store.Throttles{a, b}[i%2].NoteFailure(t.Context(), key, p, now))
+			now = now.Add(want.Wait(now))
+			if wait, err := []store.Throttles{a, b}[i%2].Attempt(t.Context(), key, p, now); err != nil || wait != 0 {
+				t.Errorf("attempt %d has to wait %v (%v), want it to be counted", i+1, wait, err)
+			}
 			want = want.Fail(p, now)
-			if wait, err := b.Throttled(t.Context(), [][]byte{other, key}, now); err != nil || wait != want.Wait(now) {
-				t.Errorf("after %d failures: wait %v, error %v, want %v", i+1, wait, err, want.Wait(now))
+			if want.Wait(now) == 0 {
+				continue
+			}
+			for range 2 { // asking does not make it longer
+				if wait, err := b.Attempt(t.Context(), key, p, now); err != nil || wait != want.Wait(now) {
+					t.Errorf("after %d failures: wait %v, error %v, want %v", i+1, wait, err, want.Wait(now))
+				}
 			}
 		}
 		must(t, a.ClearFailures(t.Context(), key))
-		if wait, err := b.Throttled(t.Context(), [][]byte{key, other}, now); err != nil || wait != 0 {
+		if wait, err := b.Attempt(t.Context(), key, p, now); err != nil || wait != 0 {
 			t.Errorf("after success: wait %v, error %v", wait, err)
-		}
-		if wait, err := b.Throttled(t.Context(), nil, now); err != nil || wait != 0 {
-			t.Errorf("without keys: wait %v, error %v", wait, err)
 		}
 	})
 }
 
-func TestNoteFailure_ByManyAtOnceCountsEach(t *testing.T) {
+func TestForgive_TakesOneFailureBack(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		p, now := domain.ThrottlePolicy{Free: 1, Base: time.Minute, Max: time.Hour, Window: time.Hour}, domain.Now()
+		for range 5 {
+			if wait, err := s.Throttles().Attempt(t.Context(), []byte("k"), p, now); err != nil || wait != 0 {
+				t.Errorf("an attempt after ones that went well has to wait %v (%v)", wait, err)
+			}
+			must(t, s.Throttles().Forgive(t.Context(), []byte("k")))
+		}
+		must(t, s.Throttles().Forgive(t.Context(), []byte("k")))
+		must(t, s.Throttles().Forgive(t.Context(), []byte("never seen")))
+		if n := count(t, s, "SELECT sum(failures) FROM auth_throttle"); n != 0 {
+			t.Errorf("%d failures are left", n)
+		}
+	})
+}
+
+func TestAttempts_ByManyAtOnceAreNoMoreThanOneByOne(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		var all sync.WaitGroup
-		for range 12 {
+		var let atomic.Int64
+		now := domain.Now()
+		for range 24 {
 			all.Go(func() {
-				if err := s.Throttles().NoteFailure(t.Context(), []byte("k"), domain.ThrottleAccount, domain.Now()); err != nil {
+				wait, err := s.Throttles().Attempt(t.Context(), []byte("k"), domain.ThrottleAccount, now)
+				if err != nil {
 					t.Error(err)
+				}
+				if wait == 0 {
+					let.Add(1)
 				}
 			})
 		}
 		all.Wait()
-		if n := count(t, s, "SELECT failures FROM auth_throttle"); n != 12 {
-			t.Errorf("%d failures are counted", n)
+		if want := int64(domain.ThrottleAccount.Free + 1); let.Load() != want {
+			t.Errorf("%d of 24 attempts at once were let through, want %d", let.Load(), want)
 		}
 	})
 }

@@ -45,17 +45,20 @@ func (w WebSessions) FindCtx(ctx context.Context, token string) (data []byte, fo
 	return data, err == nil, err
 }
 
-// CommitCtx stores a session until it expires.
+// CommitCtx stores a session until it expires. Only a context with a visitor
+// makes a row. Without one it renews what is there: a request that was under
+// way when its session was ended must not bring it back.
 func (w WebSessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) (err error) {
 	defer translated("store login session", &err)
 	v, known := domain.VisitorOf(ctx)
 	row := &webSessionRow{Token: []byte(token), Data: data, Address: domain.CleanText(v.Address), Agent: domain.CleanText(v.Agent),
 		UserID: uuid.NullUUID{UUID: v.UserID, Valid: v.UserID != uuid.Nil}, CreatedAt: domain.Now(), ExpiresAt: stamp(expiry)}
-	insert := w.s.write.NewInsert().Model(row).On("CONFLICT (token) DO UPDATE").Set("data = excluded.data").Set("expires_at = excluded.expires_at")
-	if known {
-		insert.Set("user_id = excluded.user_id").Set("address = excluded.address").Set("agent = excluded.agent")
+	if !known {
+		_, err = w.s.write.NewUpdate().Model(row).Column("data", "expires_at").WherePK().Exec(ctx)
+		return err
 	}
-	_, err = insert.Exec(ctx)
+	_, err = w.s.write.NewInsert().Model(row).On("CONFLICT (token) DO UPDATE").Set("data = excluded.data").Set("expires_at = excluded.expires_at").
+		Set("user_id = excluded.user_id").Set("address = excluded.address").Set("agent = excluded.agent").Exec(ctx)
 	return err
 }
 

@@ -174,12 +174,15 @@ func TestHousekeep_KeepsWhatIsYoungOrUnderWay(t *testing.T) {
 				_ = i
 			}
 		}
-		must(t, s.WebSessions().Commit("old", []byte("x"), now.Add(-time.Second)))
-		must(t, s.WebSessions().Commit("new", []byte("x"), now.Add(time.Hour)))
+		visitor := domain.WithVisitor(t.Context(), domain.Visitor{})
+		must(t, s.WebSessions().CommitCtx(visitor, "old", []byte("x"), now.Add(-time.Second)))
+		must(t, s.WebSessions().CommitCtx(visitor, "new", []byte("x"), now.Add(time.Hour)))
 		newLink(t, s, domain.LinkInvite, "new")
 		exec(t, s, "UPDATE one_time_links SET expires_at = $1 WHERE id = $2", now, newLink(t, s, domain.LinkInvite, "old").ID)
-		must(t, s.Throttles().NoteFailure(t.Context(), []byte("old"), domain.ThrottleAccount, now.Add(-25*time.Hour)))
-		must(t, s.Throttles().NoteFailure(t.Context(), []byte("new"), domain.ThrottleAccount, now))
+		for key, at := range map[string]time.Time{"old": now.Add(-25 * time.Hour), "new": now} {
+			_, err := s.Throttles().Attempt(t.Context(), []byte(key), domain.ThrottleAccount, at)
+			must(t, err)
+		}
 		before := len(everything(t, s)["tenant_events"])
 
 		must(t, s.Upkeep().Housekeep(t.Context(), now))

@@ -32,23 +32,26 @@ func (r *throttleRow) throttle() domain.Throttle {
 	return t
 }
 
-// Throttled returns the longest wait of the keys.
-func (t Throttles) Throttled(ctx context.Context, keys [][]byte, now time.Time) (longest time.Duration, err error) {
-	defer translated("read throttles", &err)
-	if len(keys) == 0 {
-		return 0, nil
-	}
-	var rows []throttleRow
-	err = t.s.read.NewSelect().Model(&rows).Where("key IN (?)", bun.List(keys)).Scan(ctx)
-	for i := range rows {
-		longest = max(longest, rows[i].throttle().Wait(now))
-	}
-	return longest, err
+// Attempt counts an attempt unless it has to wait. The contract is handlers.Throttles'.
+func (t Throttles) Attempt(ctx context.Context, key []byte, p domain.ThrottlePolicy, now time.Time) (wait time.Duration, err error) {
+	defer translated("count an attempt", &err)
+	err = t.change(ctx, key, now, func(old domain.Throttle) domain.Throttle {
+		if wait = old.Wait(now); wait > 0 {
+			return old
+		}
+		return old.Fail(p, now)
+	})
+	return wait, err
 }
 
-// NoteFailure counts one more failure. The contract is handlers.Throttles'.
-func (t Throttles) NoteFailure(ctx context.Context, key []byte, p domain.ThrottlePolicy, now time.Time) (err error) {
-	defer translated("note a failure", &err)
+// Forgive takes one counted failure back.
+func (t Throttles) Forgive(ctx context.Context, key []byte) (err error) {
+	defer translated("forgive an attempt", &err)
+	return t.change(ctx, key, domain.Now(), domain.Throttle.Forgive)
+}
+
+// change replaces the throttle of a key under a row lock.
+func (t Throttles) change(ctx context.Context, key []byte, now time.Time, next func(domain.Throttle) domain.Throttle) error {
 	return t.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		row := &throttleRow{Key: key, Since: stamp(now)}
 		// An update that changes nothing locks the row and returns it.
@@ -56,8 +59,11 @@ func (t Throttles) NoteFailure(ctx context.Context, key []byte, p domain.Throttl
 		if err != nil {
 			return err
 		}
-		next := row.throttle().Fail(p, now)
-		row.Failures, row.Since, row.Until = next.Failures, stamp(next.Since), stampOrNil(&next.Until)
+		changed := next(row.throttle())
+		row.Failures, row.Since, row.Until = changed.Failures, stamp(changed.Since), nil
+		if !changed.Until.IsZero() {
+			row.Until = stampOrNil(&changed.Until)
+		}
 		_, err = tx.NewUpdate().Model(row).Column("failures", "since", "blocked_until").WherePK().Exec(ctx)
 		return err
 	})

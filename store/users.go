@@ -105,7 +105,7 @@ func (a Accounts) ListUsers(ctx context.Context, scope domain.Scope, q domain.Pa
 func (a Accounts) UpdateUser(ctx context.Context, scope domain.Scope, user domain.User) (err error) {
 	defer translated("update user", &err)
 	err = a.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if user.Disabled || user.Role != domain.RoleAdmin {
+		if scope.Admin && (user.Disabled || user.Role != domain.RoleAdmin) {
 			if err := a.s.anotherAdmin(ctx, tx, user.ID); err != nil {
 				return err
 			}
@@ -120,11 +120,24 @@ func (a Accounts) UpdateUser(ctx context.Context, scope domain.Scope, user domai
 	return emailTaken(err)
 }
 
+// ChangeSecrets stores what a user signs in with. The contract is
+// handlers.Users'. It leaves alone what an admin may change meanwhile.
+func (a Accounts) ChangeSecrets(ctx context.Context, user domain.User) (err error) {
+	defer translated("change the secrets of a user", &err)
+	return a.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
+		query := tx.NewUpdate().Model(newUserRow(user)).Column("password_hash", "totp_secret", "totp_step", "updated_at").WherePK().Where("NOT disabled")
+		if err := changedOne(ctx, query, "user"); err != nil {
+			return err
+		}
+		return endSessions(ctx, tx, "user_id = ?", user.ID)
+	})
+}
+
 // DisableUser says whether a user may sign in. The contract is handlers.Users'.
 func (a Accounts) DisableUser(ctx context.Context, scope domain.Scope, id uuid.UUID, disabled bool, at time.Time) (err error) {
 	defer translated("disable user", &err)
 	return a.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
-		if disabled {
+		if scope.Admin && disabled {
 			if err := a.s.anotherAdmin(ctx, tx, id); err != nil {
 				return err
 			}
@@ -138,7 +151,8 @@ func (a Accounts) DisableUser(ctx context.Context, scope domain.Scope, id uuid.U
 }
 
 // anotherAdmin refuses to take the last admin's rights away. It locks the
-// admins, so that two of them cannot disable each other at once.
+// admins, so that two of them cannot disable each other at once. Admins belong
+// to no tenant, so the scope of a tenant never reaches one.
 func (s *Store) anotherAdmin(ctx context.Context, tx bun.Tx, id uuid.UUID) error {
 	query := tx.NewSelect().Model((*userRow)(nil)).Column("id").Where("role = ? AND NOT disabled", string(domain.RoleAdmin)).Order("id")
 	if s.dialect == postgres {

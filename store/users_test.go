@@ -69,6 +69,20 @@ func TestUpdateUser_KeepsTheSecondFactorAndTheLastLogin(t *testing.T) {
 	})
 }
 
+func TestUsers_ThatAnOlderVersionStoresAreUsable(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		u := domain.User{ID: domain.NewID(), Name: "Asha", Email: "a@example.com", PasswordHash: "x", Role: domain.RoleAdmin, CreatedAt: domain.Now(), UpdatedAt: domain.Now()}
+		exec(t, s, "INSERT INTO users (id, name, email, password_hash, role, disabled, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, false, $6, $7)",
+			u.ID, u.Name, u.Email, u.PasswordHash, string(u.Role), u.CreatedAt, u.UpdatedAt)
+		if diff := cmp.Diff(u, userOf(t, s, u)); diff != "" {
+			t.Errorf("user (-want +got):\n%s", diff)
+		}
+		if accepted, err := s.Accounts().UseTOTPStep(t.Context(), u.ID, 1); !accepted || err != nil {
+			t.Errorf("accepted %v, error %v", accepted, err)
+		}
+	})
+}
+
 func TestDisableUser_EndsAllSessionsAndLetsThemSignInAgainLater(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		newUser(t, s, domain.RoleAdmin, "other@example.com")
@@ -261,5 +275,37 @@ func TestRevision_ChangesWhenATenantIsRemovedWithItsUsers(t *testing.T) {
 				t.Errorf("signed in %v, revision changed %v", signedIn, changed)
 			}
 		}
+	})
+}
+
+func TestChangeSecrets_EndsAllSessionsAndLeavesTheRestOfTheUserAlone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		newUser(t, s, domain.RoleAdmin, "other@example.com")
+		u := newUser(t, s, domain.RoleAdmin, "a@example.com")
+		login(t, s, u, "first")
+		before := revision(t, s)
+		stale := u
+		stale.Name, stale.Role, stale.PasswordHash, stale.TOTPSecret, stale.TOTPStep = "an old name", domain.RoleOwner, "$new$", []byte{1}, 7
+		must(t, s.Accounts().ChangeSecrets(t.Context(), stale))
+		want := u
+		want.PasswordHash, want.TOTPSecret, want.TOTPStep = "$new$", []byte{1}, 7
+		if diff := cmp.Diff(want, userOf(t, s, u)); diff != "" {
+			t.Errorf("user (-want +got):\n%s", diff)
+		}
+		if left, err := s.WebSessions().Logins(t.Context(), u.ID); err != nil || len(left) != 0 || revision(t, s) == before {
+			t.Errorf("sessions %+v (%v), want none and a new revision", left, err)
+		}
+		if used, err := s.Accounts().UseTOTPStep(t.Context(), u.ID, 7); err != nil || used {
+			t.Errorf("the code that proved the second factor is taken again: %v %v", used, err)
+		}
+	})
+}
+
+func TestChangeSecrets_OfAUserWhoWasDisabledMeanwhileDoesNotLetThemIn(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		newUser(t, s, domain.RoleAdmin, "other@example.com")
+		u := newUser(t, s, domain.RoleAdmin, "a@example.com")
+		must(t, s.Accounts().DisableUser(t.Context(), everywhere, u.ID, true, domain.Now()))
+		wantUnchanged(t, s, func() { wantKind(t, s.Accounts().ChangeSecrets(t.Context(), u), domain.KindNotFound) })
 	})
 }

@@ -43,6 +43,9 @@ func (a *attempt) Connected() { a.post(event{kind: eventConnected}) }
 // CaughtUp says that the offline queue has arrived.
 func (a *attempt) CaughtUp() { a.post(event{kind: eventCaughtUp}) }
 
+// Noted tells people about a connection that goes on.
+func (a *attempt) Noted(reason domain.Reason) { a.post(event{kind: eventNoted, reason: reason}) }
+
 // Gone ends the attempt.
 func (a *attempt) Gone(reason domain.Reason, detail string) {
 	a.post(event{kind: eventGone, reason: reason, text: detail})

@@ -46,6 +46,9 @@ type PhoneHandler interface {
 	Linked(jid string)                      // the phone accepted; this connection ends, the next logs in
 	Connected()
 	CaughtUp() // the offline queue has been worked off
+	// Noted tells people something about a connection that goes on; no reason
+	// means that all is well again.
+	Noted(reason domain.Reason)
 	// Message stores a message. An error means that it is not stored and must
 	// not be acknowledged; the connection is then of no more use.
 	Message(ctx context.Context, in domain.Incoming, ratchet *domain.RatchetWrites) error
@@ -66,7 +69,8 @@ const (
 // SendError is a classified failure to send.
 type SendError struct {
 	Kind   SendErrorKind
-	Reason string // for people
+	Reason string        // for people
+	Note   domain.Reason // what it tells about the connection as a whole
 	Err    error
 }
 

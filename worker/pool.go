@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
 	"flowhq/domain"
@@ -109,25 +108,6 @@ func (p *Pool) tick(ctx context.Context) error {
 	return p.acquire(ctx)
 }
 
-// stateDraining is what a heartbeat answers while an operator wants the replica empty.
-const stateDraining = "draining"
-
-// drain hands every tenant over, once; the order is that of shutdown.
-func (p *Pool) drain(ctx context.Context) {
-	if p.drained {
-		return
-	}
-	p.svc.Logger.Info("an operator asked this replica to hand over its tenants")
-	ctx, cancel := context.WithTimeout(ctx, storeDeadline)
-	defer cancel()
-	p.stopAll(errShutdown)
-	if err := errors.Join(p.fin.flush(ctx), p.releaseAll(ctx)); err != nil {
-		p.svc.Logger.Warn("not everything is handed over; the next heartbeat tries again", "error", err)
-		return
-	}
-	p.drained = true
-}
-
 func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -146,44 +126,6 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	}
 	p.nonces = [][]byte{fresh}
 	return view, nil
-}
-
-// gate stops every runner once the leases can no longer be trusted.
-func (p *Pool) gate(now time.Time) {
-	if p.gated || now.Sub(p.trusted) < p.svc.Settings.Timings.Hard {
-		return
-	}
-	p.gated = true
-	p.svc.Logger.Error("the database has not confirmed this replica in time; all connections are closed until it does")
-	p.stopAll(errShutdown)
-}
-
-// regain gives the leases of an interrupted time back, so that each tenure
-// after it has an epoch of its own.
-func (p *Pool) regain(ctx context.Context) {
-	if err := p.releaseAll(ctx); err != nil {
-		p.svc.Logger.Warn("own leases are not given back", "error", err)
-		return
-	}
-	p.gated = false
-}
-
-// releaseAll gives back every lease that the database holds for this replica.
-func (p *Pool) releaseAll(ctx context.Context) error {
-	p.ending.Wait()
-	owned, err := p.svc.Leases.Owned(ctx, p.self.ID)
-	if err != nil {
-		return err
-	}
-	return p.svc.Leases.Release(ctx, termsOf(owned), 0)
-}
-
-func termsOf(leases []domain.Lease) []domain.Tenure {
-	terms := make([]domain.Tenure, len(leases))
-	for i, l := range leases {
-		terms[i] = l.Tenure
-	}
-	return terms
 }
 
 // sweep removes what only had to be kept for a while, about once an hour.
@@ -387,35 +329,3 @@ func (p *Pool) count() (held, connected int) {
 // Held returns how many tenants this replica serves and how many of them are
 // connected to WhatsApp.
 func (p *Pool) Held() (held, connected int) { return p.count() }
-
-// stopAll ends every runner and waits for them.
-func (p *Pool) stopAll(cause error) {
-	p.mu.Lock()
-	all := make([]*runner, 0, len(p.runners))
-	for _, r := range p.runners {
-		all = append(all, r)
-	}
-	p.mu.Unlock()
-	var g errgroup.Group
-	g.SetLimit(50)
-	for _, r := range all {
-		r.cancel(cause)
-		g.Go(func() error {
-			<-r.done
-			return nil
-		})
-	}
-	_ = g.Wait()
-}
-
-// shutdown hands every tenant back: disconnect, drain, release, in this order.
-func (p *Pool) shutdown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	p.stopAll(errShutdown)
-	err := errors.Join(p.fin.flush(ctx), p.releaseAll(ctx))
-	if retired := p.svc.Leases.Retire(ctx, p.self.ID); retired != nil {
-		err = errors.Join(err, fmt.Errorf("retire replica: %w", retired))
-	}
-	return err
-}

@@ -10,8 +10,9 @@ import (
 
 type queued struct {
 	domain.Outbound
-	ready time.Time // not before
-	paced bool      // the human delay has been set
+	ready time.Time     // not before
+	paced bool          // the human delay has been set
+	note  domain.Reason // what its refusal told about the connection
 }
 
 // maxQueued bounds the rows in memory; the rest waits in the database.

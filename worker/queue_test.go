@@ -33,7 +33,7 @@ func TestSender_LeavesAMessageInTheDatabaseWhileOlderOnesOfItsChatMayWaitThere(t
 	older, younger, reply := outbound("b", domain.LaneManual), outbound("b", domain.LaneManual), outbound("b", domain.LaneReply)
 	out.rows = append(out.rows, older)
 	svc := &Services{Outbox: out, Logger: slog.New(slog.DiscardHandler)}
-	s := newSender(svc, newFinisher(out, svc.Logger), domain.Tenure{}, func(error) {})
+	s := newSender(svc, newFinisher(out, svc.Logger), domain.Tenure{}, func(error) {}, func(domain.Reason) {})
 
 	s.offer(out.rows[:1])
 	if len(s.queue) != 0 {

@@ -23,8 +23,9 @@ type runner struct {
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	orders chan order // from the pool
-	events chan event // from the connection
+	orders chan order         // from the pool
+	events chan event         // from the connection
+	notes  chan domain.Reason // from the sender
 	done   chan struct{}
 
 	jid        string
@@ -61,6 +62,7 @@ const (
 	eventLinked
 	eventConnected
 	eventCaughtUp
+	eventNoted
 	eventGone
 )
 
@@ -72,10 +74,10 @@ var (
 func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProfile, connect func(context.Context) error) *runner {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	r := &runner{svc: svc, tenure: l.Tenure, connect: connect, ctx: ctx, cancel: cancel, jid: l.DeviceJID,
-		orders: make(chan order, 4), events: make(chan event, 16), done: make(chan struct{}),
+		orders: make(chan order, 4), events: make(chan event, 16), notes: make(chan domain.Reason, 1), done: make(chan struct{}),
 		logger: svc.Logger.With("tenant", l.TenantID.String(), "epoch", l.Epoch)}
 	r.profile.Store(&p)
-	r.sender = newSender(svc, fin, l.Tenure, r.lose)
+	r.sender = newSender(svc, fin, l.Tenure, r.lose, r.noted)
 	return r
 }
 
@@ -155,6 +157,8 @@ func (r *runner) follow(a *attempt, phone Phone) time.Duration {
 			if r.obey(o, phone) {
 				return 0
 			}
+		case reason := <-r.notes:
+			r.note(reason)
 		case e := <-r.events:
 			if e.phone != a {
 				continue
@@ -174,6 +178,8 @@ func (r *runner) follow(a *attempt, phone Phone) time.Duration {
 				r.connectedNow(phone)
 			case eventCaughtUp:
 				r.sender.catchUp()
+			case eventNoted:
+				r.note(e.reason)
 			case eventGone:
 				return r.ended(e.reason, e.text, since)
 			}
@@ -206,6 +212,22 @@ func (r *runner) connectedNow(phone Phone) {
 	r.logger.Info("connected to WhatsApp")
 	r.report(domain.LinkReport{Event: domain.EventConnected, JID: r.jid})
 	r.sender.connected(phone)
+}
+
+// noted takes what the sender has to tell about the connection; while
+// something else waits to be told it is dropped.
+func (r *runner) noted(reason domain.Reason) {
+	select {
+	case r.notes <- reason:
+	default:
+	}
+}
+
+// note tells people about a connection that goes on.
+func (r *runner) note(reason domain.Reason) {
+	if r.online.Load() {
+		r.report(domain.LinkReport{Event: domain.EventNote, JID: r.jid, Reason: reason})
+	}
 }
 
 // late is called when a connection neither showed a code nor logged in.

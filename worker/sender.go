@@ -21,7 +21,8 @@ type sender struct {
 	fin    *finisher
 	tenure domain.Tenure
 	pace   *pace
-	lost   func(error) // the lease is gone
+	lost   func(error)         // the lease is gone
+	noted  func(domain.Reason) // tells people about the connection
 
 	mu       sync.Mutex
 	queue    []*queued          // everything known to be unsent, unordered
@@ -38,8 +39,8 @@ type sender struct {
 	idle     chan struct{} // closed when the goroutine ended; nil while none runs
 }
 
-func newSender(svc *Services, fin *finisher, t domain.Tenure, lost func(error)) *sender {
-	return &sender{svc: svc, fin: fin, tenure: t, lost: lost, pace: newPace(svc.Settings), known: map[uuid.UUID]bool{},
+func newSender(svc *Services, fin *finisher, t domain.Tenure, lost func(error), noted func(domain.Reason)) *sender {
+	return &sender{svc: svc, fin: fin, tenure: t, lost: lost, noted: noted, pace: newPace(svc.Settings), known: map[uuid.UUID]bool{},
 		reload: true, beyond: &queued{}}
 }
 
@@ -250,6 +251,9 @@ func (s *sender) send(row *queued, phone Phone) {
 		s.svc.at("O5")
 		out.Status, out.ServerAt = domain.StatusSent, serverAt
 		s.svc.Metrics.sent(row.Outbound, time.Since(row.CreatedAt))
+		if row.note != domain.ReasonNone {
+			s.noted(domain.ReasonNone) // what was refused before goes out again
+		}
 		s.finish(row, out)
 		return
 	}
@@ -272,6 +276,10 @@ func (s *sender) failed(row *queued, out domain.Outcome, err *SendError) {
 		s.finish(row, out)
 		s.svc.Metrics.dead()
 	default:
+		if err.Note != domain.ReasonNone {
+			row.note = err.Note
+			s.noted(err.Note)
+		}
 		s.retry(row, out, err)
 	}
 }

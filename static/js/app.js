@@ -8,7 +8,7 @@
     const { sourceEvent, sourceElement } = e.detail.ctx;
     if (sourceEvent?.type !== "every") return;
     const reading = sourceElement?.hasAttribute("data-hold") && scrollY > 400;
-    if (document.hidden || reading || sourceElement?.contains(document.querySelector("details.menu[open]"))) e.preventDefault();
+    if (document.hidden || reading) e.preventDefault();
   });
 
   // Times stay true while the page is open.
@@ -42,7 +42,7 @@
       el.dataset.drawn = el.dataset.chart;
       el.replaceChildren();
       const css = getComputedStyle(el), [stroke, second, text, grid] = ["--chart-in", "--chart-out", "--muted-foreground", "--border"].map((v) => css.getPropertyValue(v).trim());
-      const when = new Intl.DateTimeFormat(lang, { timeZone: el.dataset.zone, ...("hourly" in el.dataset ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" }) });
+      const when = new Intl.DateTimeFormat(lang, { timeZone: el.dataset.zone, ...(el.dataset.hourly === "true" ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" }) });
       const times = (_, values) => values.map((v) => when.format(v * 1000));
       const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
       const plot = new uPlot({
@@ -79,10 +79,18 @@
     each("[data-picked]", (el) => { el.textContent = document.querySelectorAll("input[name=tenant]:checked").length; });
   }
 
+  // A form is sent once, however often its button is pressed.
+  document.addEventListener("submit", (e) => {
+    const button = e.submitter;
+    if (button && !e.defaultPrevented) setTimeout(() => { button.disabled = true; button.setAttribute("aria-busy", "true"); });
+  });
+  addEventListener("pageshow", () => each("[aria-busy][disabled]", (b) => { b.disabled = false; b.removeAttribute("aria-busy"); }));
+
   // Toasts go by themselves, unless the pointer rests on them.
   new MutationObserver(() => {
     each(".toast-note:not([data-timed])", (note) => {
       note.dataset.timed = "";
+      each(".toast-note[data-timed]", (old) => { if (old !== note && old.textContent === note.textContent) old.remove(); });
       setTimeout(() => { if (!note.matches(":hover")) note.remove(); }, 8000);
     });
   }).observe(document.getElementById("toasts"), { childList: true });

@@ -91,9 +91,14 @@ func (ph *phone) ending(evt any) {
 		}
 		ph.end(domain.ReasonNetwork, "")
 	case *events.KeepAliveTimeout:
-		if e.ErrorCount >= maxSilentPings {
+		switch {
+		case e.ErrorCount >= maxSilentPings:
 			ph.end(domain.ReasonNetwork, "WhatsApp stopped answering.")
+		case e.ErrorCount == maxSilentPings-1:
+			ph.handler.Noted(domain.ReasonSilent)
 		}
+	case *events.KeepAliveRestored:
+		ph.handler.Noted(domain.ReasonNone)
 	}
 }
 

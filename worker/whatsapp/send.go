@@ -129,7 +129,9 @@ func (ph *phone) classify(err error) *worker.SendError {
 func (ph *phone) refused(err error, failed func(worker.SendErrorKind, string) *worker.SendError) *worker.SendError {
 	switch text := err.Error(); {
 	case strings.HasSuffix(text, codeRestricted):
-		return failed(worker.SendRetry, domain.ReasonRestricted.Text(domain.LanguageEnglish))
+		e := failed(worker.SendRetry, domain.ReasonRestricted.Text(domain.LanguageEnglish))
+		e.Note = domain.ReasonRestricted
+		return e
 	case strings.HasSuffix(text, codeInvalid), strings.HasSuffix(text, codeTooLarge):
 		return failed(worker.SendRefused, "WhatsApp refused the message.")
 	}

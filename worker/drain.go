@@ -1,0 +1,25 @@
+package worker
+
+import (
+	"context"
+	"errors"
+)
+
+// stateDraining is what a heartbeat answers while an operator wants the replica empty.
+const stateDraining = "draining"
+
+// drain hands every tenant over, once; the order is that of shutdown.
+func (p *Pool) drain(ctx context.Context) {
+	if p.drained {
+		return
+	}
+	p.svc.Logger.Info("an operator asked this replica to hand over its tenants")
+	ctx, cancel := context.WithTimeout(ctx, storeDeadline)
+	defer cancel()
+	p.stopAll(errShutdown)
+	if err := errors.Join(p.fin.flush(ctx), p.releaseAll(ctx)); err != nil {
+		p.svc.Logger.Warn("not everything is handed over; the next heartbeat tries again", "error", err)
+		return
+	}
+	p.drained = true
+}
