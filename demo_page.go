@@ -9,7 +9,6 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -190,7 +189,6 @@ func (d *demo) silentUntil(ctx context.Context, ch demoChoice) (*time.Time, erro
 type demoBubble struct {
 	ID     string
 	Mine   bool
-	Spans  []demoSpan
 	Text   string
 	At     string
 	Status string // of one's own: waiting, sent, delivered or read
@@ -203,14 +201,14 @@ func chatOf(ch demoChoice) []demoBubble {
 	loc := ch.tenant.Config.Location()
 	messages := ch.customer.Messages(ch.owner)
 	for _, m := range messages[max(0, len(messages)-demoBubbles):] {
-		out = append(out, demoBubble{ID: m.ID, Mine: m.From == ch.customer.Number(), Text: m.Text, Spans: spansOf(m.Text),
+		out = append(out, demoBubble{ID: m.ID, Mine: m.From == ch.customer.Number(), Text: m.Text,
 			At: m.At.In(loc).Format("15:04"), Status: string(m.Status)})
 	}
 	ch.customer.mu.Lock()
 	defer ch.customer.mu.Unlock()
 	for i, line := range ch.customer.waiting {
 		if line.to == ch.owner {
-			out = append(out, demoBubble{ID: fmt.Sprintf("w%d-%d", line.at.UnixNano(), i), Mine: true, Text: line.text, Spans: spansOf(line.text),
+			out = append(out, demoBubble{ID: fmt.Sprintf("w%d-%d", line.at.UnixNano(), i), Mine: true, Text: line.text,
 				At: line.at.In(loc).Format("15:04"), Status: "waiting"})
 		}
 	}
@@ -224,28 +222,4 @@ func lastAnswer(bubbles []demoBubble) string {
 		}
 	}
 	return ""
-}
-
-// demoSpan is a piece of a text in one weight. Templates escape it.
-type demoSpan struct {
-	Text string
-	Bold bool
-}
-
-var boldMark = regexp.MustCompile(`\*([^\s*]|[^\s*][^*\n]*[^\s*])\*`)
-
-// spansOf reads the one mark that bots use: *bold*.
-func spansOf(text string) []demoSpan {
-	var out []demoSpan
-	end := 0
-	for _, at := range boldMark.FindAllStringSubmatchIndex(text, -1) {
-		if at[0] > end {
-			out = append(out, demoSpan{Text: text[end:at[0]]})
-		}
-		out, end = append(out, demoSpan{Text: text[at[2]:at[3]], Bold: true}), at[1]
-	}
-	if end < len(text) {
-		out = append(out, demoSpan{Text: text[end:]})
-	}
-	return out
 }

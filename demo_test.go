@@ -11,22 +11,6 @@ import (
 	"flowhq/simulator"
 )
 
-func TestSpans_ReadBoldAndNothingElse(t *testing.T) {
-	for text, want := range map[string][]demoSpan{
-		"":                  nil,
-		"habari":            {{Text: "habari"}},
-		"Karibu *Saluni*!":  {{Text: "Karibu "}, {Text: "Saluni", Bold: true}, {Text: "!"}},
-		"*a* na *b c*":      {{Text: "a", Bold: true}, {Text: " na "}, {Text: "b c", Bold: true}},
-		"2 * 3 * 4":         {{Text: "2 * 3 * 4"}},
-		"*not\nover lines*": {{Text: "*not\nover lines*"}},
-		"*<b>x</b>*":        {{Text: "<b>x</b>", Bold: true}},
-	} {
-		if diff := cmp.Diff(want, spansOf(text)); diff != "" {
-			t.Errorf("%q (-want +got):\n%s", text, diff)
-		}
-	}
-}
-
 func TestIdeas_OfferWhatTheLastAnswerAsksFor(t *testing.T) {
 	salon := domain.TenantConfig{Language: domain.LanguageSwahili, Services: []domain.Service{{Name: "Kusuka"}}}
 	barber := domain.TenantConfig{Language: domain.LanguageEnglish}

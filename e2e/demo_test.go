@@ -134,6 +134,11 @@ func (b *tab) inTheLooks(name string) {
 		b.accessible(name + "-" + l.name)
 		b.keep(name + "-" + l.name)
 	}
+	js[int](b, `fetch("/preferences", {method: "POST", body: new URLSearchParams({lang: "sw", back: "/demo"})}).then(r => r.status)`)
+	b.open(path)
+	b.fits(name + "-swahili")
+	b.keep(name + "-swahili")
+	js[int](b, `fetch("/preferences", {method: "POST", body: new URLSearchParams({lang: "en", back: "/demo"})}).then(r => r.status)`)
 	b.looksLike(looks[0])
 	b.open(path)
 }

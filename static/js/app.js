@@ -82,7 +82,7 @@
   // A form is sent once, however often its button is pressed.
   document.addEventListener("submit", (e) => {
     const button = e.submitter;
-    if (button && !e.defaultPrevented) setTimeout(() => { button.disabled = true; button.setAttribute("aria-busy", "true"); });
+    if (button && !e.defaultPrevented && !e.target.target) setTimeout(() => { button.disabled = true; button.setAttribute("aria-busy", "true"); });
   });
   addEventListener("pageshow", () => each("[aria-busy][disabled]", (b) => { b.disabled = false; b.removeAttribute("aria-busy"); }));
 
