@@ -28,9 +28,13 @@ var (
 		AND NOT EXISTS (SELECT 1 FROM leases l WHERE l.owner = replicas.id)`)
 )
 
-// vanished lists the replicas of a name that have no connection to the
-// database. The heartbeat keeps one open while a process lives.
-var vanished = &query{postgres: `SELECT r.id FROM replicas r WHERE r.state <> 'dead' AND r.name = $2 AND r.id <> $1
+// vanished lists the replicas that have no connection to the database. The
+// heartbeat keeps one open while a process lives. One of our own name is the
+// process before this one; any other must also have missed a heartbeat, which
+// comes every fifth of its time to live, so that a wrong view of who is
+// connected alone buries nobody.
+var vanished = &query{postgres: `SELECT r.id FROM replicas r WHERE r.state <> 'dead' AND r.id <> $1
+	AND (r.name = $2 OR r.heartbeat_at + (r.expires_at - r.heartbeat_at) * 0.3 < now())
 	AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'fhq/' || r.id::text)`}
 
 // secondLook is the time between the two looks at who is connected.
@@ -38,7 +42,8 @@ const secondLook = 100 * time.Millisecond
 
 // Bury declares replicas dead and frees their leases. The contract is
 // worker.Leases'. The database's clock decides, and for a process that was
-// killed and started again under its name, the absence of connections.
+// killed, the absence of its connections: that is seen within seconds, long
+// before its row expires. The fence makes a burial by mistake harmless.
 func (l Leases) Bury(ctx context.Context, self domain.Replica) (freed int, err error) {
 	defer translated("bury dead replicas", &err)
 	var b batch

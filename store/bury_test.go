@@ -100,6 +100,32 @@ func TestBury_FreesWhatTheProcessBeforeHeldUnderTheSameName(t *testing.T) {
 	})
 }
 
+// A killed process is noticed long before its row expires.
+func TestBury_FreesWhatAKilledProcessHeldOnceItMissesAHeartbeat(t *testing.T) {
+	s := storetest.Open(t, storetest.Postgres(t))
+	self := storetest.Replica(t, s, "a")
+	_, fresh := foreign(t, s, "b", time.Minute)
+	_, late := foreign(t, s, "c", time.Minute)
+	live := storetest.Another(t, s)
+	storetest.Replica(t, live, "d") // late too, but connected
+	connected := storetest.Serve(t, live, storetest.NewTenant(t, s))
+	db, _ := s.DBForWhatsApp()
+	_, err := db.ExecContext(t.Context(), `UPDATE replicas SET heartbeat_at = now() - interval '20 seconds', expires_at = now() + interval '40 seconds' WHERE name IN ('c', 'd')`)
+	must(t, err)
+	if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 1 {
+		t.Errorf("freed %d, error %v, want the leases of the killed one", freed, err)
+	}
+	if l := leaseOf(t, s, late.TenantID); l.Replica != uuid.Nil {
+		t.Errorf("lease of the killed: %+v", l)
+	}
+	if l := leaseOf(t, s, fresh.TenantID); l != fresh {
+		t.Errorf("lease of one that has just given a sign of life: %+v", l)
+	}
+	if l := leaseOf(t, s, connected.TenantID); l.Tenure != connected {
+		t.Errorf("lease of one that is connected: %+v", l)
+	}
+}
+
 // The open transaction of a stopped process holds share locks on its leases.
 func TestBury_EndsTheConnectionsOfTheDead(t *testing.T) {
 	s := storetest.Open(t, storetest.Postgres(t))

@@ -23,8 +23,9 @@ type Leases interface {
 	// or cloned, and must exit.
 	Heartbeat(ctx context.Context, r domain.Replica, accepted [][]byte, fresh []byte, ttl time.Duration) (domain.ClusterView, error)
 	// Bury declares every replica dead whose row has expired, or that is gone:
-	// its database connections are closed and it carries the same name as
-	// self (a restarted process). It frees their leases and returns how many.
+	// its database connections are closed, and it carries the same name as
+	// self (a restarted process) or has missed a heartbeat. It frees their
+	// leases and returns how many.
 	Bury(ctx context.Context, self domain.Replica) (freed int, err error)
 	// Acquire takes up to limit free leases that are wanted or carry a command.
 	Acquire(ctx context.Context, replica uuid.UUID, limit int) ([]domain.Lease, error)
