@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -91,6 +92,8 @@ func (b *tab) hear(event any) {
 		}
 	case *runtime.EventExceptionThrown:
 		b.complain("exception: " + e.ExceptionDetails.Text + " " + e.ExceptionDetails.URL)
+	case *page.EventJavascriptDialogOpening:
+		b.complain("a dialog opened: " + e.Message)
 	case *log.EventEntryAdded:
 		// A refused form is an answer of its own; everything else that the
 		// browser calls an error is one.
