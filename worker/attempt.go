@@ -86,6 +86,7 @@ func (a *attempt) Message(ctx context.Context, in domain.Incoming, ratchet *doma
 		r.svc.Metrics.Duplicates.Inc()
 		return nil
 	}
+	r.heard.Store(time.Now().UnixNano())
 	r.svc.Metrics.MessagesIn.WithLabelValues(string(in.Kind)).Inc()
 	if silence {
 		r.sender.silence(in.Contact)

@@ -27,8 +27,9 @@ type Pool struct {
 
 	nonces   [][]byte // accepted by the next heartbeat: the last acknowledged, and one of unknown outcome
 	trusted  time.Time
-	gated    bool // the leases cannot be trusted: nothing may be acquired
-	drained  bool // an operator asked for it: everything is handed over, nothing is acquired
+	gated    bool  // the leases cannot be trusted: nothing may be acquired
+	drained  bool  // an operator asked for it: everything is handed over, nothing is acquired
+	share    share // of this replica; the loop of Run alone touches it
 	sweeping time.Time
 	relief   memoryRelief
 }
@@ -105,6 +106,9 @@ func (p *Pool) tick(ctx context.Context) error {
 		return nil
 	}
 	p.drained = false
+	held, _ := p.count()
+	p.share.see(held, view)
+	p.shed()
 	return p.acquire(ctx)
 }
 
@@ -147,7 +151,7 @@ func (p *Pool) sweep(now time.Time) {
 func (p *Pool) acquire(ctx context.Context) error {
 	for {
 		held, _ := p.count()
-		room := min(p.svc.Settings.Capacity-held, 200)
+		room := min(p.share.room(held, p.svc.Settings.Capacity), 200)
 		if room <= 0 {
 			return nil
 		}

@@ -36,6 +36,8 @@ type runner struct {
 	linkedAt   time.Time // when a phone was linked that has not connected yet
 	backoff    reconnectDelay
 	online     atomic.Bool
+	linking    atomic.Bool  // a code is shown, or a scanned phone has not connected yet
+	heard      atomic.Int64 // when a customer wrote last, unix nanoseconds
 	replaced   []time.Time
 }
 
@@ -192,6 +194,7 @@ func (r *runner) follow(a *attempt, phone Phone) time.Duration {
 const connectDeadline = domain.PairingDeadline
 
 func (r *runner) showCode(e event) {
+	r.linking.Store(true)
 	if e.kind == eventPasskey {
 		r.report(domain.LinkReport{Event: domain.EventQR, Reason: domain.ReasonPasskey})
 		return
@@ -200,6 +203,7 @@ func (r *runner) showCode(e event) {
 }
 
 func (r *runner) linked(jid string) time.Duration {
+	r.linking.Store(true)
 	r.jid, r.rounds, r.linkedAt = jid, 0, time.Now()
 	r.logger.Info("phone linked")
 	r.report(domain.LinkReport{Event: domain.EventScanned, JID: jid})
@@ -208,6 +212,7 @@ func (r *runner) linked(jid string) time.Duration {
 
 func (r *runner) connectedNow(phone Phone) {
 	r.linkedAt = time.Time{}
+	r.linking.Store(false)
 	r.online.Store(true)
 	r.logger.Info("connected to WhatsApp")
 	r.report(domain.LinkReport{Event: domain.EventConnected, JID: r.jid})
@@ -229,6 +234,9 @@ func (r *runner) note(reason domain.Reason) {
 		r.report(domain.LinkReport{Event: domain.EventNote, JID: r.jid, Reason: reason})
 	}
 }
+
+// lastHeard is when a customer wrote last during this tenure.
+func (r *runner) lastHeard() time.Time { return time.Unix(0, r.heard.Load()) }
 
 // late is called when a connection neither showed a code nor logged in.
 func (r *runner) late() time.Duration {

@@ -1,0 +1,120 @@
+package worker
+
+import (
+	"slices"
+	"time"
+
+	"flowhq/domain"
+)
+
+// Balance between replicas: whoever holds too much gives away, nobody takes
+// from a living owner. What is given away must not come straight back, so a
+// replica that has its share leaves free tenants to the others for a while.
+
+const (
+	// band is how far above its share a replica may be before it gives away.
+	band = 0.1
+	// shedPart of the excess goes with each heartbeat, at most shedMost at
+	// once: the receivers connect at a pace.
+	shedPart = 5
+	shedMost = 50
+	// shedAfter heartbeats above the band in a row something is given away: a
+	// replica that has just come or gone is not yet what will be.
+	shedAfter = 2
+	// leaveFor heartbeats free tenants are left to others.
+	leaveFor = 2
+)
+
+// share is what a replica knows of the balance since its last heartbeat.
+type share struct {
+	fair   int  // tenants of each replica if all held the same; 0 = nobody else is there
+	hungry bool // another replica is below the band
+	above  int  // heartbeats in a row above the band
+	unowed int  // heartbeats in a row that saw free tenants
+}
+
+// see takes a heartbeat's answer into account.
+func (s *share) see(held int, v domain.ClusterView) {
+	total, replicas, lowest := held+v.Free, 1, held
+	for _, peer := range v.Peers {
+		if peer.State != "alive" {
+			total += peer.Held // they come to us
+			continue
+		}
+		total += peer.Held
+		if peer.Held < peer.Capacity {
+			replicas++
+			lowest = min(lowest, peer.Held)
+		}
+	}
+	s.fair = 0
+	if replicas > 1 {
+		s.fair = (total + replicas - 1) / replicas
+	}
+	s.hungry = s.fair > 0 && lowest < s.fair-s.tolerance()
+	s.above = counted(s.above, s.fair > 0 && held > s.limit())
+	s.unowed = counted(s.unowed, v.Free > 0)
+}
+
+func counted(n int, again bool) int {
+	if again {
+		return n + 1
+	}
+	return 0
+}
+
+// tolerance is the width of the band; two replicas with one tenant are in balance.
+func (s *share) tolerance() int { return max(1, int(float64(s.fair)*band)) }
+
+// limit is what a replica may hold before it gives away: the upper edge of the
+// band, or its exact share while somebody is below the lower one.
+func (s *share) limit() int {
+	if s.hungry {
+		return s.fair
+	}
+	return s.fair + s.tolerance()
+}
+
+// room is how many more tenants a replica takes now.
+func (s *share) room(held, capacity int) int {
+	room := capacity - held
+	if s.fair > 0 && s.unowed <= leaveFor {
+		room = min(room, s.fair-held)
+	}
+	return room
+}
+
+// excess is how many tenants to give away now.
+func (s *share) excess(held int) int {
+	if s.above < shedAfter {
+		return 0
+	}
+	over := held - s.fair
+	return min(max(over/shedPart, 1), shedMost)
+}
+
+// shed gives tenants away, those first whose customers have been quiet the
+// longest. A phone that is being linked stays: its code would change.
+func (p *Pool) shed() {
+	held, _ := p.count()
+	n := p.share.excess(held)
+	if n == 0 {
+		return
+	}
+	p.mu.Lock()
+	quiet := make([]*runner, 0, len(p.runners))
+	for _, r := range p.runners {
+		if !r.linking.Load() && r.ctx.Err() == nil {
+			quiet = append(quiet, r)
+		}
+	}
+	p.mu.Unlock()
+	slices.SortFunc(quiet, func(a, b *runner) int { return time.Time.Compare(a.lastHeard(), b.lastHeard()) })
+	quiet = quiet[:min(n, len(quiet))]
+	for _, r := range quiet {
+		r.cancel(errReleased)
+	}
+	if len(quiet) > 0 {
+		p.svc.Logger.Info("tenants go to replicas that have fewer", "given", len(quiet), "held", held, "share", p.share.fair)
+	}
+}
