@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// proxy stands between the program and its Postgres and can be cut.
+// proxy stands between the program and something it needs, and can be cut.
 type proxy struct {
 	listener net.Listener
 	target   string
@@ -25,19 +25,28 @@ func behindProxy(t *testing.T, db database) (database, *proxy) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := newProxy(t, u.Host)
+	u.Host = p.addr()
+	return database{db.kind, u.String()}, p
+}
+
+// newProxy stands before a host and port.
+func newProxy(t *testing.T, target string) *proxy {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: listener, target: u.Host, conns: map[net.Conn]bool{}}
+	p := &proxy{listener: listener, target: target, conns: map[net.Conn]bool{}}
 	t.Cleanup(func() {
 		_ = listener.Close()
 		p.set(true)
 	})
 	go p.accept()
-	u.Host = listener.Addr().String()
-	return database{db.kind, u.String()}, p
+	return p
 }
+
+func (p *proxy) addr() string { return p.listener.Addr().String() }
 
 func (p *proxy) accept() {
 	for {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -74,7 +75,12 @@ func (d *drawing) send(c *gin.Context) {
 	c.Data(http.StatusOK, "text/html; charset=utf-8", body)
 }
 
+// draw works for every viewer who waits for it, so it does not end with the
+// request that happened to come first.
 func (s *Server) draw(c *gin.Context, f liveFragment) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request.Context()), askDeadline)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
 	page, err := f.load(c)
 	if err != nil {
 		return nil, err
@@ -110,6 +116,8 @@ type drawing struct {
 
 const maxDrawings = 256
 
+var errNotDrawn = errors.New("the fragment was not drawn")
+
 func (d *drawings) get(tag string, draw func() ([]byte, error)) (*drawing, error) {
 	d.mu.Lock()
 	one := d.byTag[tag]
@@ -122,6 +130,7 @@ func (d *drawings) get(tag string, draw func() ([]byte, error)) (*drawing, error
 	}
 	d.mu.Unlock()
 	one.once.Do(func() {
+		one.err = errNotDrawn // stays should draw panic
 		if one.plain, one.err = draw(); one.err == nil {
 			one.packed, one.err = compressed(one.plain)
 		}

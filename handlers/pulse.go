@@ -47,6 +47,10 @@ func (p *pulse) forget(key string) {
 	b.at = time.Time{}
 }
 
+// askDeadline bounds one question. It is asked for everybody who waits, so it
+// does not end with the request that happened to come first.
+const askDeadline = 10 * time.Second
+
 // remember returns the answer to a key that is younger than period, or asks.
 // Errors are not remembered.
 func remember[T any](ctx context.Context, p *pulse, key string, period time.Duration, ask func(context.Context) (T, error)) (T, error) {
@@ -56,6 +60,8 @@ func remember[T any](ctx context.Context, p *pulse, key string, period time.Dura
 	if old, ok := b.value.(T); ok && p.now().Sub(b.at) < period {
 		return old, nil
 	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askDeadline)
+	defer cancel()
 	fresh, err := ask(ctx)
 	if err != nil {
 		return fresh, err

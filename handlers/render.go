@@ -8,16 +8,22 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/gin-gonic/gin"
 )
 
-// screens are the parsed templates: one set for each page and language, so
-// that a page can neither see nor break the blocks of another.
+// screens are the templates: one set for each page and language, so that a page
+// can neither see nor break the blocks of another. A set is parsed when it is
+// first shown, because each holds the layout and all partials anew and most are
+// never looked at; a test parses them all.
 type screens struct {
-	sets        map[string]map[string]*template.Template // language → page → set
+	files       fs.FS
 	translators map[string]*translator
 	assets      *assets
+
+	mu   sync.Mutex
+	sets map[string]*template.Template // "en admin/tenants"
 }
 
 // areas are the folders of pages, each with the layout around its pages.
@@ -28,39 +34,42 @@ func newScreens(files fs.FS, a *assets) (*screens, error) {
 	if err != nil {
 		return nil, err
 	}
-	sc := &screens{sets: map[string]map[string]*template.Template{}, translators: translators, assets: a}
-	for _, lang := range languages {
-		sc.sets[lang] = map[string]*template.Template{}
-		for area, layout := range areas {
-			if err := sc.parseArea(files, lang, area, layout); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return sc, nil
+	return &screens{files: files, translators: translators, assets: a, sets: map[string]*template.Template{}}, nil
 }
 
-func (sc *screens) parseArea(files fs.FS, lang, area, layout string) error {
-	pages, err := fs.Glob(files, area+"/*.html")
-	if err != nil {
-		return err
-	}
-	t := sc.translators[lang]
-	common := template.New("common").Funcs(sc.funcs(t)).Funcs(t.pageFuncs()).Option("missingkey=error")
-	if common, err = common.ParseFS(files, "layouts/base.html", "layouts/"+layout+".html", "partials/*.html"); err != nil {
-		return fmt.Errorf("parse the layout %s: %w", layout, err)
-	}
-	for _, page := range pages {
-		set, err := common.Clone()
+// pages lists every page, as "area/name".
+func (sc *screens) pages() (all []string, err error) {
+	for area := range areas {
+		found, err := fs.Glob(sc.files, area+"/*.html")
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if set, err = set.ParseFS(files, page); err != nil {
-			return fmt.Errorf("parse %s: %w", page, err)
+		for _, name := range found {
+			all = append(all, strings.TrimSuffix(name, ".html"))
 		}
-		sc.sets[lang][area+"/"+strings.TrimSuffix(path.Base(page), ".html")] = set
 	}
-	return nil
+	return all, nil
+}
+
+// set returns the templates of a page in a language.
+func (sc *screens) set(lang, page string) (*template.Template, error) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	key := lang + " " + page
+	if set := sc.sets[key]; set != nil {
+		return set, nil
+	}
+	t, layout := sc.translators[lang], areas[path.Dir(page)]
+	if t == nil || layout == "" {
+		return nil, fmt.Errorf("there is no page %q in %q", page, lang)
+	}
+	set, err := template.New("common").Funcs(sc.funcs(t)).Funcs(t.pageFuncs()).Option("missingkey=error").
+		ParseFS(sc.files, "layouts/base.html", "layouts/"+layout+".html", "partials/*.html", page+".html")
+	if err != nil {
+		return nil, fmt.Errorf("parse %s: %w", page, err)
+	}
+	sc.sets[key] = set
+	return set, nil
 }
 
 // view is what every template gets: the frame around the page and the typed
@@ -72,9 +81,9 @@ type view struct {
 
 // execute renders a block of a page into a buffer.
 func (sc *screens) execute(lang, page, block string, v view) ([]byte, error) {
-	set := sc.sets[lang][page]
-	if set == nil {
-		return nil, fmt.Errorf("there is no page %q in %q", page, lang)
+	set, err := sc.set(lang, page)
+	if err != nil {
+		return nil, err
 	}
 	var out bytes.Buffer
 	if err := set.ExecuteTemplate(&out, block, v); err != nil {

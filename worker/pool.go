@@ -27,9 +27,10 @@ type Pool struct {
 
 	nonces   [][]byte // accepted by the next heartbeat: the last acknowledged, and one of unknown outcome
 	trusted  time.Time
-	gated    bool  // the leases cannot be trusted: nothing may be acquired
-	drained  bool  // an operator asked for it: everything is handed over, nothing is acquired
-	share    share // of this replica; the loop of Run alone touches it
+	gated    bool   // the leases cannot be trusted: nothing may be acquired
+	drained  bool   // an operator asked for it: everything is handed over, nothing is acquired
+	egress   egress // likewise
+	share    share  // of this replica; the loop of Run alone touches it
 	sweeping time.Time
 	relief   memoryRelief
 }
@@ -103,6 +104,10 @@ func (p *Pool) tick(ctx context.Context) error {
 	p.sweep(attempt)
 	if view.State == stateDraining {
 		p.drain(ctx)
+		return nil
+	}
+	if p.deaf(ctx, view, attempt) {
+		p.drained = true
 		return nil
 	}
 	p.drained = false

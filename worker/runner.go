@@ -36,6 +36,7 @@ type runner struct {
 	linkedAt   time.Time // when a phone was linked that has not connected yet
 	backoff    reconnectDelay
 	online     atomic.Bool
+	paired     atomic.Bool  // a phone is linked
 	linking    atomic.Bool  // a code is shown, or a scanned phone has not connected yet
 	heard      atomic.Int64 // when a customer wrote last, unix nanoseconds
 	replaced   []time.Time
@@ -79,6 +80,7 @@ func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProf
 		orders: make(chan order, 4), events: make(chan event, 16), notes: make(chan domain.Reason, 1), done: make(chan struct{}),
 		logger: svc.Logger.With("tenant", l.TenantID.String(), "epoch", l.Epoch)}
 	r.profile.Store(&p)
+	r.paired.Store(l.DeviceJID != "")
 	r.sender = newSender(svc, fin, l.Tenure, r.lose, r.noted)
 	return r
 }
@@ -204,6 +206,7 @@ func (r *runner) showCode(e event) {
 
 func (r *runner) linked(jid string) time.Duration {
 	r.linking.Store(true)
+	r.paired.Store(true)
 	r.jid, r.rounds, r.linkedAt = jid, 0, time.Now()
 	r.logger.Info("phone linked")
 	r.report(domain.LinkReport{Event: domain.EventScanned, JID: jid})

@@ -1,0 +1,89 @@
+package worker
+
+import (
+	"context"
+	"time"
+
+	"flowhq/domain"
+)
+
+// A replica may be alive in the database and dead towards WhatsApp: its way out
+// is broken. While another one is well connected, its tenants are better off
+// there. When nobody is, WhatsApp itself is down, and moving would only add to it.
+
+const (
+	// deafPart of its linked tenants offline makes a replica deaf; wellPart of
+	// them online makes another one fit to take over.
+	deafPart = 0.5
+	wellPart = 0.8
+	// deafAfter times to live of a lease the replica gives up. It takes tenants
+	// again after restAfter more: the network may have been repaired.
+	deafAfter = 4
+	restAfter = 40
+)
+
+// egress is what a replica knows of its own way to WhatsApp.
+type egress struct {
+	deafSince time.Time // zero while enough tenants are connected
+	restUntil time.Time // zero unless it gave up
+}
+
+// hear takes the state at a heartbeat into account. It reports true when the
+// replica should hand everything over now.
+func (e *egress) hear(now time.Time, linked, online int, peers []domain.Replica, ttl time.Duration) bool {
+	if linked == 0 || float64(online) >= deafPart*float64(linked) {
+		e.deafSince = time.Time{}
+		return false
+	}
+	if e.deafSince.IsZero() {
+		e.deafSince = now
+	}
+	if now.Sub(e.deafSince) < deafAfter*ttl || !anyWell(peers) {
+		return false
+	}
+	e.deafSince, e.restUntil = time.Time{}, now.Add(restAfter*ttl)
+	return true
+}
+
+func anyWell(peers []domain.Replica) bool {
+	for _, p := range peers {
+		if p.State == "alive" && p.Connected > 0 && float64(p.Connected) >= wellPart*float64(p.Held) {
+			return true
+		}
+	}
+	return false
+}
+
+// resting reports whether the replica leaves tenants to others for now. Alone
+// it does not: a bad way out is better than none.
+func (e *egress) resting(now time.Time, peers []domain.Replica) bool {
+	return now.Before(e.restUntil) && anyWell(peers)
+}
+
+// deaf hands everything over when this replica cannot reach WhatsApp and
+// another one can, and reports whether it takes nothing for now.
+func (p *Pool) deaf(ctx context.Context, view domain.ClusterView, now time.Time) bool {
+	linked, online := p.reach()
+	if p.egress.hear(now, linked, online, view.Peers, p.svc.Settings.Timings.TTL) {
+		p.svc.Logger.Error("WhatsApp cannot be reached from here but from elsewhere; the tenants go there", "linked", linked, "connected", online)
+		if err := p.handOver(ctx); err != nil {
+			p.svc.Logger.Warn("not everything is handed over", "error", err)
+		}
+	}
+	return p.egress.resting(now, view.Peers)
+}
+
+// reach counts the linked tenants of this replica and those of them that are connected.
+func (p *Pool) reach() (linked, online int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.runners {
+		if r.paired.Load() {
+			linked++
+		}
+		if r.online.Load() {
+			online++
+		}
+	}
+	return linked, online
+}
