@@ -129,7 +129,7 @@ func TestEgress_WhileWhatsAppIsDownForAllNothingMoves(t *testing.T) {
 	planned := map[string]bool{} // the times of attempts to connect
 	eventually(t, "it has tried to connect several times", 3*patience, func() (bool, string) {
 		planned[w.rows(t, "SELECT coalesce(retry_at::text, '') FROM whatsapp_sessions WHERE tenant_id = $1", shop.id)[0][0]] = true
-		return len(planned) > 4, fmt.Sprint(planned)
+		return len(planned) > 3, fmt.Sprint(planned)
 	})
 	if now := w.count(t, "SELECT epoch FROM leases WHERE tenant_id = $1", shop.id); now != epoch {
 		t.Error("the tenant was moved although nobody can reach WhatsApp")
