@@ -7,7 +7,7 @@ import (
 )
 
 func TestPortal_FiftyTenantsAreRestartedTogether(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db)
 		b := newTab(t, w)
 		b.signedUp()
@@ -50,60 +50,62 @@ func TestPortal_AChangingListKeepsWhatIsChosen(t *testing.T) {
 }
 
 func TestPortal_RefusedFormsComeBackAsTheyWereTyped(t *testing.T) {
-	w := newWorld(t, sqliteDatabase(t))
-	b := newTab(t, w)
-	b.signedUp()
-	shop := w.created(t, input{"name": "Duka la Baraka", "template_type": "ECOMMERCE", "language": "SW"})
+	onBoth(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		b := newTab(t, w)
+		b.signedUp()
+		shop := w.created(t, input{"name": "Duka la Baraka", "template_type": "ECOMMERCE", "language": "SW"})
 
-	b.open("/admin/tenants/new")
-	b.fill("#f-name", "Duka jipya")
-	b.fill("#f-phone_number", "twelve")
-	b.submit("form.card-body button.btn:not([data-variant])")
-	b.has(`#f-phone_number[aria-invalid=true]`)
-	b.sees("Write the number with its country code")
-	if v := js[string](b, `document.querySelector("#f-name").value`); v != "Duka jipya" {
-		t.Errorf("the name came back as %q", v)
-	}
-	b.keep("form-refused-light")
+		b.open("/admin/tenants/new")
+		b.fill("#f-name", "Duka jipya")
+		b.fill("#f-phone_number", "twelve")
+		b.submit("form.card-body button.btn:not([data-variant])")
+		b.has(`#f-phone_number[aria-invalid=true]`)
+		b.sees("Write the number with its country code")
+		if v := js[string](b, `document.querySelector("#f-name").value`); v != "Duka jipya" {
+			t.Errorf("the name came back as %q", v)
+		}
+		b.keep("form-refused-light")
 
-	b.fill("#f-phone_number", shop.owner.Number())
-	b.submit("form.card-body button.btn:not([data-variant])")
-	b.sees("This number belongs to another tenant.")
+		b.fill("#f-phone_number", shop.owner.Number())
+		b.submit("form.card-body button.btn:not([data-variant])")
+		b.sees("This number belongs to another tenant.")
 
-	b.open(shop.adminPath("/settings"))
-	b.fill("#f-timezone", "Mars/Olympus")
-	b.fill("#f-services", "Kusuka | much")
-	b.submit("form.form button.btn")
-	b.sees("Write one service a line")
-	b.fill("#f-services", "Kusuka | 25,000 | 120")
-	b.submit("form.form button.btn")
-	b.sees("This is not a time zone name")
-	b.fill("#f-timezone", "Africa/Nairobi")
-	b.submit("form.form button.btn")
-	b.sees("Saved.")
-	if v := js[string](b, `document.querySelector("#f-services").value`); strings.TrimSpace(v) != "Kusuka | 25000 | 120" {
-		t.Errorf("the services are shown as %q", v)
-	}
+		b.open(shop.adminPath("/settings"))
+		b.fill("#f-timezone", "Mars/Olympus")
+		b.fill("#f-services", "Kusuka | much")
+		b.submit("form.form button.btn")
+		b.sees("Write one service a line")
+		b.fill("#f-services", "Kusuka | 25,000 | 120")
+		b.submit("form.form button.btn")
+		b.sees("This is not a time zone name")
+		b.fill("#f-timezone", "Africa/Nairobi")
+		b.submit("form.form button.btn")
+		b.sees("Saved.")
+		if v := js[string](b, `document.querySelector("#f-services").value`); strings.TrimSpace(v) != "Kusuka | 25000 | 120" {
+			t.Errorf("the services are shown as %q", v)
+		}
 
-	b.open(shop.adminPath("/hours"))
-	b.click("input[name=always]")
-	b.fill("#f-mon", "morning")
-	b.submit("form.form button.btn")
-	b.has(`#f-mon[aria-invalid=true]`)
-	b.fill("#f-mon", "8-12:30, 14-18")
-	b.fill("#f-sat", "20:00-02:00")
-	b.fill("#f-exceptions", "2026-12-25 Krismasi")
-	b.submit("form.form button.btn")
-	b.sees("Saved.")
-	if v := js[string](b, `document.querySelector("#f-mon").value`); v != "08:00-12:30, 14:00-18:00" {
-		t.Errorf("Monday is shown as %q", v)
-	}
-	b.open("/admin/audit?area=tenant")
-	b.sees("Changed the settings")
+		b.open(shop.adminPath("/hours"))
+		b.click("input[name=always]")
+		b.fill("#f-mon", "morning")
+		b.submit("form.form button.btn")
+		b.has(`#f-mon[aria-invalid=true]`)
+		b.fill("#f-mon", "8-12:30, 14-18")
+		b.fill("#f-sat", "20:00-02:00")
+		b.fill("#f-exceptions", "2026-12-25 Krismasi")
+		b.submit("form.form button.btn")
+		b.sees("Saved.")
+		if v := js[string](b, `document.querySelector("#f-mon").value`); v != "08:00-12:30, 14:00-18:00" {
+			t.Errorf("Monday is shown as %q", v)
+		}
+		b.open("/admin/audit?area=tenant")
+		b.sees("Changed the settings")
+	})
 }
 
 func TestPortal_DeletingAsksForTheNameAndRemovesEverything(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db database) {
 		w, b, shop := furnished(t, db)
 		b.open(shop.adminPath("/delete"))
 		b.fill("#f-name", "Saluni")
@@ -135,58 +137,62 @@ func TestPortal_DeletingAsksForTheNameAndRemovesEverything(t *testing.T) {
 }
 
 func TestPortal_TwoAdminsSeeEachOthersWork(t *testing.T) {
-	w := newWorld(t, sqliteDatabase(t))
-	a := newTab(t, w)
-	a.signedUp()
-	a.open("/admin/users/invite")
-	a.fill("#f-email", "neema@flowhq.example")
-	a.submit("form.card-body button.btn:not([data-variant])")
-	link := js[string](a, `document.querySelector("#invite-link").innerText`)
+	onBoth(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		a := newTab(t, w)
+		a.signedUp()
+		a.open("/admin/users/invite")
+		a.fill("#f-email", "neema@flowhq.example")
+		a.submit("form.card-body button.btn:not([data-variant])")
+		link := js[string](a, `document.querySelector("#invite-link").innerText`)
 
-	n := newTab(t, w)
-	n.open(link)
-	n.fill("#f-name", "Neema")
-	n.fill("#f-password", "embe bichi na pilipili")
-	n.fill("#f-again", "embe bichi na pilipili")
-	n.submit("form button.btn:not([data-variant])")
-	n.sees("Dashboard")
+		n := newTab(t, w)
+		n.open(link)
+		n.fill("#f-name", "Neema")
+		n.fill("#f-password", "embe bichi na pilipili")
+		n.fill("#f-again", "embe bichi na pilipili")
+		n.submit("form button.btn:not([data-variant])")
+		n.sees("Dashboard")
 
-	shop := w.created(t, input{"name": "Duka la Baraka", "template_type": "ECOMMERCE", "language": "SW"})
-	a.open(shop.adminPath(""))
-	n.open(shop.adminPath(""))
-	a.submit(`form[action$="/start"] button`)
-	n.sees("Next: scan the code")
-	n.submit(`form[action$="/stop"] button`)
-	a.sees("Not started")
-	a.open("/admin/audit")
-	a.sees("neema@flowhq.example")
+		shop := w.created(t, input{"name": "Duka la Baraka", "template_type": "ECOMMERCE", "language": "SW"})
+		a.open(shop.adminPath(""))
+		n.open(shop.adminPath(""))
+		a.submit(`form[action$="/start"] button`)
+		n.sees("Next: scan the code")
+		n.submit(`form[action$="/stop"] button`)
+		a.sees("Not started")
+		a.open("/admin/audit")
+		a.sees("neema@flowhq.example")
 
-	a.open("/account")
-	a.submit(`form[action$="/end-all"] button`)
-	a.sees("You are signed out everywhere.")
-	n.open("/admin")
-	n.sees("Dashboard")
+		a.open("/account")
+		a.submit(`form[action$="/end-all"] button`)
+		a.sees("You are signed out everywhere.")
+		n.open("/admin")
+		n.sees("Dashboard")
+	})
 }
 
 func TestPortal_SignOutEverywhereReachesTheOtherBrowserByItself(t *testing.T) {
-	w := newWorld(t, sqliteDatabase(t))
-	a := newTab(t, w)
-	a.signedUp()
-	other := newTab(t, w)
-	other.signIn()
-	other.open("/admin/tenants")
-	other.sees("No businesses yet")
-	a.open("/account")
-	a.submit(`form[action$="/end-all"] button`)
-	a.sees("You are signed out everywhere.")
-	// The other browser does nothing: its next poll leads to the sign-in page.
-	other.sees("Sign in")
-	other.fill("#f-email", adminEmail)
-	other.fill("#f-password", adminPassword)
-	other.submit("main form button.btn")
-	if where := other.path(); where != "/admin/tenants" {
-		t.Errorf("signing in again leads to %s, want back to the list", where)
-	}
+	onBoth(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		a := newTab(t, w)
+		a.signedUp()
+		other := newTab(t, w)
+		other.signIn()
+		other.open("/admin/tenants")
+		other.sees("No businesses yet")
+		a.open("/account")
+		a.submit(`form[action$="/end-all"] button`)
+		a.sees("You are signed out everywhere.")
+		// The other browser does nothing: its next poll leads to the sign-in page.
+		other.sees("Sign in")
+		other.fill("#f-email", adminEmail)
+		other.fill("#f-password", adminPassword)
+		other.submit("main form button.btn")
+		if where := other.path(); where != "/admin/tenants" {
+			t.Errorf("signing in again leads to %s, want back to the list", where)
+		}
+	})
 }
 
 func TestPortal_SpeaksSwahili(t *testing.T) {

@@ -16,12 +16,6 @@ import (
 	"flowhq/simulator"
 )
 
-// onBothDatabases runs a test with an installation on SQLite and on Postgres.
-func onBothDatabases(t *testing.T, run func(t *testing.T, db database)) {
-	t.Run("sqlite", func(t *testing.T) { run(t, sqliteDatabase(t)) })
-	t.Run("postgres", func(t *testing.T) { run(t, postgresDatabase(t)) })
-}
-
 // scansTheScreen reads the QR code from the pixels of a picture of the page and
 // scans it with a phone.
 func (b *tab) scansTheScreen(phone *simulator.Phone) {
@@ -80,7 +74,7 @@ func (b *tab) stays() (check func()) {
 }
 
 func TestPortal_FromTheSetupLinkToTheFirstAnswer(t *testing.T) {
-	onBothDatabases(t, func(t *testing.T, db database) {
+	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db)
 		b := newTab(t, w)
 		b.signedUp()
@@ -178,47 +172,49 @@ func TestPortal_LinksByPhoneCode(t *testing.T) {
 }
 
 func TestPortal_EveryBannerSaysWhatToDo(t *testing.T) {
-	w := newWorld(t, sqliteDatabase(t))
-	b := newTab(t, w)
-	b.signedUp()
-	for _, tt := range []struct {
-		name   string
-		happen func(shop *shop)
-		says   []string
-	}{
-		{"logged out", func(s *shop) { w.wa.Faults().LoggedOut(s.owner.Number()) },
-			[]string{"The link was removed on the phone.", "Scan again; conversations and settings stay."}},
-		{"banned", func(s *shop) { w.wa.Faults().TempBan(s.owner.Number(), 101, 24*time.Hour) },
-			[]string{"WhatsApp has blocked this number.", "Do not link it again before the block ends", "Until 20"}},
-		{"outdated", func(s *shop) {
-			w.wa.Faults().Outdated405(true)
-			w.wa.Faults().DropConnections(s.owner.Number())
-		}, []string{"Flow HQ must be updated.", "Install the newest version"}},
-		{"connection lost", func(s *shop) {
-			w.wa.Faults().RefuseConnections(s.owner.Number(), true)
-			w.wa.Faults().DropConnections(s.owner.Number())
-		}, []string{"The connection was lost and comes back by itself.", "nothing is lost", "Next attempt at"}},
-		{"new chats restricted", func(s *shop) {
-			w.wa.Faults().Restricted463(s.owner.Number(), true)
-			s.sends(t, w.customer(t, "Zawadi").Number(), "offer of the week")
-		}, []string{"WhatsApp refuses new chats for now.", "Answers to customers who write still work."}},
-		{"stopped", func(s *shop) { s.does(t, "POST", "/worker/stop", nil) }, []string{"The bot is stopped.", "no scan is needed"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			shop := w.opened(t, salon)
-			b.open(shop.adminPath(""))
-			b.sees("All is well.")
-			same := b.stays()
-			tt.happen(shop)
-			for _, text := range tt.says {
-				b.sees(text)
-			}
-			same()
-			b.keep("banner-" + strings.ReplaceAll(tt.name, " ", "-"))
-			w.wa.Faults().Outdated405(false)
-			w.wa.Faults().Clear(shop.owner.Number())
-		})
-	}
+	onBoth(t, func(t *testing.T, db database) {
+		w := newWorld(t, db)
+		b := newTab(t, w)
+		b.signedUp()
+		for _, tt := range []struct {
+			name   string
+			happen func(shop *shop)
+			says   []string
+		}{
+			{"logged out", func(s *shop) { w.wa.Faults().LoggedOut(s.owner.Number()) },
+				[]string{"The link was removed on the phone.", "Scan again; conversations and settings stay."}},
+			{"banned", func(s *shop) { w.wa.Faults().TempBan(s.owner.Number(), 101, 24*time.Hour) },
+				[]string{"WhatsApp has blocked this number.", "Do not link it again before the block ends", "Until 20"}},
+			{"outdated", func(s *shop) {
+				w.wa.Faults().Outdated405(true)
+				w.wa.Faults().DropConnections(s.owner.Number())
+			}, []string{"Flow HQ must be updated.", "Install the newest version"}},
+			{"connection lost", func(s *shop) {
+				w.wa.Faults().RefuseConnections(s.owner.Number(), true)
+				w.wa.Faults().DropConnections(s.owner.Number())
+			}, []string{"The connection was lost and comes back by itself.", "nothing is lost", "Next attempt at"}},
+			{"new chats restricted", func(s *shop) {
+				w.wa.Faults().Restricted463(s.owner.Number(), true)
+				s.sends(t, w.customer(t, "Zawadi").Number(), "offer of the week")
+			}, []string{"WhatsApp refuses new chats for now.", "Answers to customers who write still work."}},
+			{"stopped", func(s *shop) { s.does(t, "POST", "/worker/stop", nil) }, []string{"The bot is stopped.", "no scan is needed"}},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				shop := w.opened(t, salon)
+				b.open(shop.adminPath(""))
+				b.sees("All is well.")
+				same := b.stays()
+				tt.happen(shop)
+				for _, text := range tt.says {
+					b.sees(text)
+				}
+				same()
+				b.keep("banner-" + strings.ReplaceAll(tt.name, " ", "-"))
+				w.wa.Faults().Outdated405(false)
+				w.wa.Faults().Clear(shop.owner.Number())
+			})
+		}
+	})
 }
 
 func TestPortal_LinkedElsewhereGivesWayAfterTheThirdTime(t *testing.T) {

@@ -69,7 +69,7 @@ func (b *tab) looksLike(l look) {
 	if l.dark {
 		theme = "dark"
 	}
-	js[int](b, fmt.Sprintf(`fetch("/preferences", {method: "POST", body: new URLSearchParams({theme: %q, back: "/account"})}).then(r => r.status)`, theme))
+	js[int](b, fmt.Sprintf(`fetch("/preferences", {method: "POST", redirect: "manual", body: new URLSearchParams({theme: %q, back: "/"})}).then(r => r.status)`, theme))
 }
 
 // accessible runs axe-core on the page.

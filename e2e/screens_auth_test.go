@@ -1,0 +1,95 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+)
+
+// shows checks and photographs what the page is now, in every look.
+func (b *tab) shows(name string) {
+	b.t.Helper()
+	for _, l := range looks {
+		b.looksLike(l)
+		// The theme comes with the next page; what is shown may not come again.
+		js[bool](b, `document.documentElement.classList.toggle("dark", `+map[bool]string{true: "true", false: "false"}[l.dark]+`)`)
+		js[int](b, `Promise.allSettled(document.getAnimations().filter(a => a.effect.getTiming().iterations < Infinity).map(a => a.finished)).then(all => all.length)`)
+		b.fits(name + "-" + l.name)
+		b.accessible(name + "-" + l.name)
+		b.keep(name + "-" + l.name)
+	}
+	b.looksLike(looks[0])
+}
+
+func TestScreens_OfSigningInAreAccessibleAndFitInEveryLook(t *testing.T) {
+	w := newWorld(t, sqliteDatabase(t))
+	b := newTab(t, w)
+	b.open("/login")
+	b.sees("Nobody can sign in yet")
+	b.shows("unborn")
+	b.open(w.setupLink(t))
+	b.submit("form button.btn:not([data-variant])")
+	b.sees("The password needs at least 12 characters.")
+	b.shows("join-refused")
+	b.signedUp()
+
+	b.open("/account/second-factor")
+	secret := js[string](b, `document.querySelector("main code").innerText`)
+	code, err := totp.GenerateCode(secret, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.fill("#f-code", code)
+	b.submit("form button.btn:not([data-variant])")
+	b.sees("Keep these recovery codes")
+	b.shows("recovery")
+	b.open("/confirm")
+	b.shows("confirm")
+
+	other := newTab(t, w)
+	other.open("/login")
+	other.shows("login")
+	other.fill("#f-email", adminEmail)
+	other.fill("#f-password", "not this one")
+	other.submit("main form button.btn")
+	other.sees("E-mail or password is not right.")
+	other.shows("login-refused")
+	other.fill("#f-email", adminEmail)
+	other.fill("#f-password", adminPassword)
+	other.submit("main form button.btn")
+	other.sees("Your second factor")
+	other.shows("code")
+	other.open("/join/used-already")
+	other.sees("This link was used already or has expired.")
+	other.shows("error-stranger")
+}
+
+func TestScreens_OfWhatIsShownOnceAndOfWorkUnderWay(t *testing.T) {
+	w := newWorld(t, sqliteDatabase(t))
+	b := newTab(t, w)
+	b.signedUp()
+	b.open("/admin")
+	b.sees("No businesses yet")
+	b.shows("dashboard-empty")
+	b.open("/admin/tenants")
+	b.shows("tenants-empty")
+
+	b.open("/admin/keys/new")
+	b.fill("#f-label", "till of the shop")
+	b.submit("form.card-body button.btn:not([data-variant])")
+	b.has("#fresh-key")
+	b.shows("key-fresh")
+	b.open("/admin/users/invite")
+	b.fill("#f-email", "neema@flowhq.example")
+	b.submit("form.card-body button.btn:not([data-variant])")
+	b.has("#invite-link")
+	b.shows("invite-fresh")
+
+	w.created(t, input{"name": "Duka la Baraka", "template_type": "ECOMMERCE", "language": "SW"})
+	b.open("/admin/tenants")
+	b.click("input[data-check-all]")
+	b.submit("button[value=start]")
+	b.sees("Done.")
+	b.shows("job")
+}
