@@ -229,8 +229,17 @@ func screenshots() string {
 	return filepath.Join("..", "screenshots")
 }
 
+// rest waits until nothing fades or slides any more; what spins for ever does not count.
+func (b *tab) rest() {
+	b.t.Helper()
+	js[int](b, `Promise.allSettled(document.getAnimations().filter(a => a.effect.getTiming().iterations < Infinity).map(a => a.finished)).then(all => all.length)`)
+}
+
 // keep writes a picture of the whole page.
 func (b *tab) keep(name string) []byte {
+	if !b.t.Failed() {
+		b.rest()
+	}
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))

@@ -14,7 +14,7 @@ func (b *tab) shows(name string) {
 		b.looksLike(l)
 		// The theme comes with the next page; what is shown may not come again.
 		js[bool](b, `document.documentElement.classList.toggle("dark", `+map[bool]string{true: "true", false: "false"}[l.dark]+`)`)
-		js[int](b, `Promise.allSettled(document.getAnimations().filter(a => a.effect.getTiming().iterations < Infinity).map(a => a.finished)).then(all => all.length)`)
+		b.rest()
 		b.fits(name + "-" + l.name)
 		b.accessible(name + "-" + l.name)
 		b.keep(name + "-" + l.name)
