@@ -34,6 +34,10 @@ type liveFragment struct {
 
 const (
 	versionPeriod = time.Second
+	// sessionPeriod is how long an ended session goes unnoticed at most. It is
+	// longer than the other, so that a version that is asked for every second
+	// keeps it fresh.
+	sessionPeriod = 2 * time.Second
 	// A fragment is drawn anew after this time even without a change: what it
 	// says may depend on the clock.
 	redrawPeriod = time.Minute
@@ -42,7 +46,7 @@ const (
 func (s *Server) live(f liveFragment) gin.HandlerFunc {
 	return s.do(func(c *gin.Context) error {
 		key, ask := f.version(c)
-		version, err := remember(c.Request.Context(), s.web.pulse, key, versionPeriod, ask)
+		version, err := remember(c.Request.Context(), s.web.pulse, key, versionPeriod, s.noting(ask))
 		if err != nil {
 			return err
 		}
@@ -61,6 +65,20 @@ func (s *Server) live(f liveFragment) gin.HandlerFunc {
 		d.send(c)
 		return nil
 	})
+}
+
+// noting keeps the revision of the login sessions that comes with a version, so
+// that polls need no question of their own for it.
+func (s *Server) noting(ask func(context.Context) (string, error)) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		version, err := ask(ctx)
+		if raw, _, ok := strings.Cut(version, "|"); ok && err == nil {
+			if revision, err := strconv.ParseInt(raw, 10, 64); err == nil {
+				note(s.web.pulse, "sessions", revision)
+			}
+		}
+		return version, err
+	}
 }
 
 // send answers with a fragment, compressed if the browser likes that.
@@ -170,7 +188,7 @@ func (s *Server) onlooker(c *gin.Context) error {
 		return errSignIn
 	}
 	ctx := c.Request.Context()
-	revision, err := remember(ctx, s.web.pulse, "sessions", versionPeriod, s.Logins.Revision)
+	revision, err := remember(ctx, s.web.pulse, "sessions", sessionPeriod, s.Logins.Revision)
 	if err != nil {
 		return err
 	}

@@ -127,6 +127,9 @@ type Bulk interface {
 // Versions are cheap marks of what a polled fragment shows: equal marks mean
 // an unchanged fragment. Each is one query.
 type Versions interface {
+	// Each begins with the revision of the login sessions (Logins.Revision) and
+	// a "|".
+	//
 	// TenantsVersion covers all that a list shows but its midnight.
 	TenantsVersion(ctx context.Context) (string, error)
 	// TenantVersion covers the tenant's own rows, its lease and its messages.

@@ -47,6 +47,14 @@ func (p *pulse) forget(key string) {
 	b.at = time.Time{}
 }
 
+// note puts an answer to a key that came along with another.
+func note[T any](p *pulse, key string, value T) {
+	b := p.beat(key)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.value, b.at = value, p.now()
+}
+
 // askDeadline bounds one question. It is asked for everybody who waits, so it
 // does not end with the request that happened to come first.
 const askDeadline = 10 * time.Second

@@ -55,13 +55,15 @@ func (v Versions) ReplicasVersion(ctx context.Context) (string, error) {
 		FROM replicas WHERE `+shownReplicas+`) r`, -domain.AlertReplicaAfter.Seconds())
 }
 
-// mark shortens a text that a query answers.
+// mark shortens a text that a query answers. The revision of the login sessions
+// stands before it: whoever polls needs both, and so gets them at once.
 func (v Versions) mark(ctx context.Context, doing, query string, args ...any) (mark string, err error) {
 	defer translated(doing, &err)
-	var text string
-	if err := v.s.reader.QueryRowContext(ctx, v.s.text(query), args...).Scan(&text); err != nil {
+	var revision, text string
+	both := `SELECT coalesce((SELECT value FROM settings WHERE key = '` + sessionRevision + `'), '0'), shown.* FROM (` + query + `) AS shown`
+	if err := v.s.reader.QueryRowContext(ctx, v.s.text(both), args...).Scan(&revision, &text); err != nil {
 		return "", err
 	}
 	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:12]), nil
+	return revision + "|" + hex.EncodeToString(sum[:12]), nil
 }
