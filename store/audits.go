@@ -58,18 +58,8 @@ func (a Audits) Record(ctx context.Context, e domain.AuditEntry) (err error) {
 func (a Audits) Audit(ctx context.Context, f domain.AuditFilter, q domain.PageQuery) (page domain.Page[domain.AuditEntry], err error) {
 	defer translated("list the audit log", &err)
 	var rows []*auditRow
-	query, err := newestFirst(a.filtered(a.s.read.NewSelect().Model(&rows), f), "al.id", q)
-	if err != nil {
-		return page, err
-	}
-	if err := query.Scan(ctx); err != nil {
-		return page, err
-	}
-	rows, page.NextCursor = cut(rows, q, func(r *auditRow) uuid.UUID { return r.ID })
-	for _, row := range rows {
-		page.Items = append(page.Items, row.entry())
-	}
-	return page, nil
+	return readPage(ctx, a.filtered(a.s.read.NewSelect().Model(&rows), f), &rows, "al.id", q,
+		func(r *auditRow) uuid.UUID { return r.ID }, sure((*auditRow).entry))
 }
 
 func (a Audits) filtered(query *bun.SelectQuery, f domain.AuditFilter) *bun.SelectQuery {

@@ -82,18 +82,8 @@ func (c Chats) Customer(ctx context.Context, tenant uuid.UUID, contact string) (
 func (c Chats) Customers(ctx context.Context, tenant uuid.UUID, q domain.PageQuery) (page domain.Page[domain.Customer], err error) {
 	defer translated("list customers", &err)
 	var rows []*customerRow
-	query, err := newestFirst(c.s.read.NewSelect().Model(&rows).Where("tenant_id = ?", tenant), "u.id", q)
-	if err != nil {
-		return page, err
-	}
-	if err := query.Scan(ctx); err != nil {
-		return page, err
-	}
-	rows, page.NextCursor = cut(rows, q, func(r *customerRow) uuid.UUID { return r.ID })
-	for _, row := range rows {
-		page.Items = append(page.Items, row.customer())
-	}
-	return page, nil
+	return readPage(ctx, c.s.read.NewSelect().Model(&rows).Where("tenant_id = ?", tenant), &rows, "u.id", q,
+		func(r *customerRow) uuid.UUID { return r.ID }, sure((*customerRow).customer))
 }
 
 // Resume ends the silence of the bot in a conversation.

@@ -23,28 +23,22 @@ type listedChatRow struct {
 	LastFrom string    `bun:"last_from,scanonly"`
 }
 
+func (r *listedChatRow) listed() domain.ConversationRow {
+	return domain.ConversationRow{Conversation: r.conversation(), Name: r.Name, OptedOut: r.OptedOut,
+		LastAt: r.LastAt.UTC(), LastText: r.LastBody, LastKind: domain.MediaKind(r.LastKind), LastFrom: domain.Direction(r.LastFrom)}
+}
+
 // Conversations lists conversations by their last message. The contract is
 // handlers.Chats'. An unknown tenant is KindNotFound. The cursor is the last
 // message of the last conversation: ids of messages are in the order of time.
 func (c Chats) Conversations(ctx context.Context, tenant uuid.UUID, search string, q domain.PageQuery) (page domain.Page[domain.ConversationRow], err error) {
 	defer translated("list conversations", &err)
 	var rows []*listedChatRow
-	query, err := newestFirst(c.listed(&rows, tenant, search), "m.id", q)
-	if err != nil {
-		return page, err
+	if page, err = readPage(ctx, c.listed(&rows, tenant, search), &rows, "m.id", q,
+		func(r *listedChatRow) uuid.UUID { return r.LastID }, sure((*listedChatRow).listed)); err == nil && len(rows) == 0 {
+		err = c.s.mustExist(ctx, tenant)
 	}
-	if err := query.Scan(ctx); err != nil {
-		return page, err
-	}
-	if len(rows) == 0 {
-		return page, c.s.mustExist(ctx, tenant)
-	}
-	rows, page.NextCursor = cut(rows, q, func(r *listedChatRow) uuid.UUID { return r.LastID })
-	for _, r := range rows {
-		page.Items = append(page.Items, domain.ConversationRow{Conversation: r.conversation(), Name: r.Name, OptedOut: r.OptedOut,
-			LastAt: r.LastAt.UTC(), LastText: r.LastBody, LastKind: domain.MediaKind(r.LastKind), LastFrom: domain.Direction(r.LastFrom)})
-	}
-	return page, nil
+	return page, err
 }
 
 func (c Chats) listed(into any, tenant uuid.UUID, search string) *bun.SelectQuery {

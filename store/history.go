@@ -38,26 +38,20 @@ type eventRow struct {
 	Replica  string    `bun:"replica"`
 }
 
+func (r *eventRow) event() domain.TenantEvent {
+	return domain.TenantEvent{ID: r.ID, TenantID: r.TenantID, At: r.At.UTC(), Event: domain.Event(r.Event),
+		Reason: domain.Reason(r.Reason), Detail: r.Detail, Replica: r.Replica}
+}
+
 // Events lists what happened, newest first. An unknown tenant is KindNotFound.
 func (h History) Events(ctx context.Context, tenant uuid.UUID, q domain.PageQuery) (page domain.Page[domain.TenantEvent], err error) {
 	defer translated("list events", &err)
 	var rows []*eventRow
-	query, err := newestFirst(h.s.read.NewSelect().Model(&rows).Where("te.tenant_id = ?", tenant), "te.id", q)
-	if err != nil {
-		return page, err
+	if page, err = readPage(ctx, h.s.read.NewSelect().Model(&rows).Where("te.tenant_id = ?", tenant), &rows, "te.id", q,
+		func(r *eventRow) uuid.UUID { return r.ID }, sure((*eventRow).event)); err == nil && len(rows) == 0 {
+		err = h.s.mustExist(ctx, tenant)
 	}
-	if err := query.Scan(ctx); err != nil {
-		return page, err
-	}
-	if len(rows) == 0 {
-		return page, h.s.mustExist(ctx, tenant)
-	}
-	rows, page.NextCursor = cut(rows, q, func(r *eventRow) uuid.UUID { return r.ID })
-	for _, r := range rows {
-		page.Items = append(page.Items, domain.TenantEvent{ID: r.ID, TenantID: r.TenantID, At: r.At.UTC(), Event: domain.Event(r.Event),
-			Reason: domain.Reason(r.Reason), Detail: r.Detail, Replica: r.Replica})
-	}
-	return page, nil
+	return page, err
 }
 
 type termRow struct {

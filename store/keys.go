@@ -86,18 +86,8 @@ func (a Accounts) TouchKey(ctx context.Context, id uuid.UUID, at time.Time) (err
 func (a Accounts) ListKeys(ctx context.Context, scope domain.Scope, q domain.PageQuery) (page domain.Page[domain.APIKey], err error) {
 	defer translated("list API keys", &err)
 	var rows []*keyRow
-	query, err := newestFirst(scoped(a.s.read.NewSelect().Model(&rows), scope), "k.id", q)
-	if err != nil {
-		return page, err
-	}
-	if err := query.Scan(ctx); err != nil {
-		return page, err
-	}
-	rows, page.NextCursor = cut(rows, q, func(r *keyRow) uuid.UUID { return r.ID })
-	for _, row := range rows {
-		page.Items = append(page.Items, row.key())
-	}
-	return page, nil
+	return readPage(ctx, scoped(a.s.read.NewSelect().Model(&rows), scope), &rows, "k.id", q,
+		func(r *keyRow) uuid.UUID { return r.ID }, sure((*keyRow).key))
 }
 
 // RevokeKey ends a key of a scope.

@@ -54,21 +54,11 @@ func (m Messages) query(into any, tenant uuid.UUID) *bun.SelectQuery {
 func (m Messages) ListMessages(ctx context.Context, tenant uuid.UUID, f domain.MessageFilter, q domain.PageQuery) (page domain.Page[domain.MessageLog], err error) {
 	defer translated("list messages", &err)
 	var rows []*messageRow
-	query, err := newestFirst(m.filtered(m.query(&rows, tenant), tenant, f), "m.id", q)
-	if err != nil {
-		return page, err
+	if page, err = readPage(ctx, m.filtered(m.query(&rows, tenant), tenant, f), &rows, "m.id", q,
+		func(r *messageRow) uuid.UUID { return r.ID }, sure((*messageRow).message)); err == nil && len(rows) == 0 {
+		err = m.s.mustExist(ctx, tenant)
 	}
-	if err := query.Scan(ctx); err != nil {
-		return page, err
-	}
-	if len(rows) == 0 {
-		return page, m.s.mustExist(ctx, tenant)
-	}
-	rows, page.NextCursor = cut(rows, q, func(r *messageRow) uuid.UUID { return r.ID })
-	for _, row := range rows {
-		page.Items = append(page.Items, row.message())
-	}
-	return page, nil
+	return page, err
 }
 
 func (m Messages) filtered(query *bun.SelectQuery, tenant uuid.UUID, f domain.MessageFilter) *bun.SelectQuery {

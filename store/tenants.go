@@ -77,22 +77,8 @@ func (t Tenants) Get(ctx context.Context, id uuid.UUID) (v domain.TenantView, er
 func (t Tenants) List(ctx context.Context, f domain.TenantFilter, q domain.PageQuery) (page domain.Page[domain.TenantView], err error) {
 	defer translated("list tenants", &err)
 	var rows []*tenantRow
-	query := t.s.filtered(viewQuery(t.s.read, &rows), f)
-	if query, err = newestFirst(query, "t.id", q); err != nil {
-		return page, err
-	}
-	if err := query.Scan(ctx); err != nil {
-		return page, err
-	}
-	rows, page.NextCursor = cut(rows, q, func(r *tenantRow) uuid.UUID { return r.ID })
-	for _, row := range rows {
-		v, err := row.view()
-		if err != nil {
-			return page, err
-		}
-		page.Items = append(page.Items, v)
-	}
-	return page, nil
+	return readPage(ctx, t.s.filtered(viewQuery(t.s.read, &rows), f), &rows, "t.id", q,
+		func(r *tenantRow) uuid.UUID { return r.ID }, (*tenantRow).view)
 }
 
 // Update changes a tenant's name, number and configuration. The contract is

@@ -85,18 +85,8 @@ func (a Accounts) UserByEmail(ctx context.Context, email string) (user domain.Us
 func (a Accounts) ListUsers(ctx context.Context, scope domain.Scope, q domain.PageQuery) (page domain.Page[domain.User], err error) {
 	defer translated("list users", &err)
 	var rows []*userRow
-	query, err := newestFirst(scoped(a.s.read.NewSelect().Model(&rows), scope), "u.id", q)
-	if err != nil {
-		return page, err
-	}
-	if err := query.Scan(ctx); err != nil {
-		return page, err
-	}
-	rows, page.NextCursor = cut(rows, q, func(r *userRow) uuid.UUID { return r.ID })
-	for _, row := range rows {
-		page.Items = append(page.Items, row.user())
-	}
-	return page, nil
+	return readPage(ctx, scoped(a.s.read.NewSelect().Model(&rows), scope), &rows, "u.id", q,
+		func(r *userRow) uuid.UUID { return r.ID }, sure((*userRow).user))
 }
 
 // UpdateUser changes name, address, password, role, second factor and whether
