@@ -23,6 +23,12 @@ type HourStat struct {
 	Replies  ReplyCounts // of automatic answers: from the message to WhatsApp's acknowledgement
 }
 
+// Add adds the messages of another hour or tenant.
+func (h *HourStat) Add(other HourStat) {
+	h.In, h.Out, h.Failed = h.In+other.In, h.Out+other.Out, h.Failed+other.Failed
+	h.Replies.Add(other.Replies)
+}
+
 // ReplyCounts counts replies by ReplyBounds, with one more bucket at the end.
 type ReplyCounts [13]int
 

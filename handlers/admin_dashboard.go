@@ -2,7 +2,6 @@ package handlers
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -67,10 +66,8 @@ func (s *Server) showDashboard(c *gin.Context) error {
 
 func (s *Server) liveDashboard() liveFragment {
 	return liveFragment{page: "admin/dashboard", block: "numbers",
-		version: func(*gin.Context) (string, func(context.Context) (string, error)) {
-			return "tenants", s.Versions.TenantsVersion
-		},
-		load: func(c *gin.Context) (any, error) { return s.dashboardPage(c) }}
+		version: s.tenantsVersion,
+		load:    func(c *gin.Context) (any, error) { return s.dashboardPage(c) }}
 }
 
 func (s *Server) dashboardPage(c *gin.Context) (page dashboardPage, err error) {
@@ -97,10 +94,7 @@ func (s *Server) countStates(ctx context.Context, page *dashboardPage) error {
 	if err != nil {
 		return err
 	}
-	for _, st := range tenantStatuses {
-		page.Counts = append(page.Counts, statusCount{st, counts[st]})
-		page.Total += counts[st]
-	}
+	page.Counts, page.Total = inOrder(counts)
 	gauges, err := s.Operations.Gauges(ctx)
 	page.Outbox, page.OutboxAge, page.Quarantined = gauges.OutboxOpen, gauges.OutboxOldest, gauges.Quarantined
 	return err
@@ -117,16 +111,16 @@ func (s *Server) countDays(ctx context.Context, page *dashboardPage, now time.Ti
 	if err != nil {
 		return err
 	}
-	var replies domain.ReplyCounts
+	var sum, then domain.HourStat
 	for _, h := range today {
-		page.In.Today, page.Out.Today, page.Failed = page.In.Today+h.In, page.Out.Today+h.Out, page.Failed+h.Failed
-		replies.Add(h.Replies)
+		sum.Add(h)
 	}
 	for _, h := range before {
-		page.In.LastWeek, page.Out.LastWeek = page.In.LastWeek+h.In, page.Out.LastWeek+h.Out
+		then.Add(h)
 	}
-	page.P50, page.Replied = replies.Quantile(0.50)
-	page.P95, _ = replies.Quantile(0.95)
+	page.In, page.Out, page.Failed = dayCount{sum.In, then.In}, dayCount{sum.Out, then.Out}, sum.Failed
+	page.P50, page.Replied = sum.Replies.Quantile(0.50)
+	page.P95, _ = sum.Replies.Quantile(0.95)
 	return nil
 }
 
@@ -208,7 +202,7 @@ func (s *Server) liveAlerts() liveFragment {
 		version: func(*gin.Context) (string, func(context.Context) (string, error)) {
 			return "alerts", func(ctx context.Context) (string, error) {
 				alerts, err := s.Operations.Alerts(ctx, domain.Now(), maxAlerts)
-				return fmt.Sprint(len(alerts)) + asJSON(alerts), err
+				return asJSON(alerts), err
 			}
 		},
 		load: func(c *gin.Context) (any, error) {

@@ -63,12 +63,18 @@ func (s *Server) messages(c *gin.Context, h tenantHead) (messagesPage, error) {
 func (s *Server) liveMessages() liveFragment {
 	return liveFragment{page: "admin/tenant", block: "rows", version: s.tenantVersion,
 		load: func(c *gin.Context) (any, error) {
-			v, err := s.Tenants.Get(c.Request.Context(), tenantOf(c))
+			h, err := s.bareHead(c)
 			if err != nil {
 				return nil, err
 			}
-			return s.messages(c, tenantHead{T: v, Zone: v.Config.Timezone})
+			return s.messages(c, h)
 		}}
+}
+
+// bareHead is what a fragment below the head needs of it.
+func (s *Server) bareHead(c *gin.Context) (tenantHead, error) {
+	v, err := s.Tenants.Get(c.Request.Context(), tenantOf(c))
+	return tenantHead{T: v, Zone: v.Config.Timezone}, err
 }
 
 // retryMessage gives a dead letter another life.
@@ -84,7 +90,7 @@ func (s *Server) retryMessage(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	s.web.pulse.forget("tenant " + v.ID.String())
+	s.web.pulse.forget(tenantMark(v.ID))
 	s.audit(c, domain.AuditEntry{Action: domain.AuditMessageRetry, TenantID: &v.ID, Tenant: v.Name, After: asJSON(map[string]string{"message": id.String()})})
 	s.say(c, "good", s.speak(c).must("message.retried"))
 	back := localPath(c.PostForm("back"))
@@ -193,11 +199,11 @@ func (s *Server) thread(c *gin.Context, h tenantHead) (page threadPage, err erro
 func (s *Server) liveThread() liveFragment {
 	return liveFragment{page: "admin/tenant_thread", block: "bubbles", version: s.tenantVersion,
 		load: func(c *gin.Context) (any, error) {
-			v, err := s.Tenants.Get(c.Request.Context(), tenantOf(c))
+			h, err := s.bareHead(c)
 			if err != nil {
 				return nil, err
 			}
-			return s.thread(c, tenantHead{T: v, Zone: v.Config.Timezone})
+			return s.thread(c, h)
 		}}
 }
 
@@ -215,7 +221,7 @@ func (s *Server) resumeChat(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	s.web.pulse.forget("tenant " + v.ID.String())
+	s.web.pulse.forget(tenantMark(v.ID))
 	s.auditTenant(c, domain.AuditChatResumed, v)
 	s.say(c, "good", s.speak(c).must("thread.resumed"))
 	return s.seeOther(c, "/admin/tenants/"+v.ID.String()+"/conversations/"+url.PathEscape(contact))

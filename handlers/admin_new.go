@@ -46,7 +46,7 @@ func (s *Server) addTenant(c *gin.Context) error {
 		}
 		return s.page(c, http.StatusUnprocessableEntity, "admin/tenant_new", newTenantForm(f, domain.TenantView{}))
 	}
-	s.web.pulse.forget("tenants")
+	s.web.pulse.forget(tenantsKey)
 	s.noteCreated(c, v)
 	s.say(c, "good", s.speak(c).must("tenant.created", "name", v.Name))
 	return s.seeOther(c, "/admin/tenants/"+v.ID.String())

@@ -57,7 +57,7 @@ func (s *Server) showReplicas(c *gin.Context) error {
 func (s *Server) liveReplicas() liveFragment {
 	return liveFragment{page: "admin/replicas", block: "rows",
 		version: func(*gin.Context) (string, func(context.Context) (string, error)) {
-			return "replicas", s.Versions.ReplicasVersion
+			return replicasKey, s.Versions.ReplicasVersion
 		},
 		load: func(c *gin.Context) (any, error) { return s.replicasPage(c.Request.Context()) }}
 }
@@ -76,7 +76,7 @@ func (s *Server) drainReplica(on bool) action {
 		if !on {
 			noted, word = domain.AuditReplicaResume, "replica.resumed"
 		}
-		s.web.pulse.forget("replicas")
+		s.web.pulse.forget(replicasKey)
 		s.audit(c, domain.AuditEntry{Action: noted, After: asJSON(map[string]string{"replica": id.String()})})
 		s.say(c, "good", s.speak(c).must(word))
 		return s.seeOther(c, "/admin/replicas")

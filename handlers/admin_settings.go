@@ -64,7 +64,7 @@ func (s *Server) saveSettings(c *gin.Context) error {
 
 // saved notes a change and goes back to the form.
 func (s *Server) saved(c *gin.Context, before, after domain.TenantView, tab string) error {
-	s.web.pulse.forget("tenant " + after.ID.String())
+	s.web.pulse.forget(tenantMark(after.ID))
 	s.noteUpdated(c, before, after)
 	s.say(c, "good", s.speak(c).must("tenant.saved"))
 	return s.seeOther(c, "/admin/tenants/"+after.ID.String()+"/"+tab)

@@ -48,8 +48,7 @@ func (s *Server) head(ctx context.Context, v domain.TenantView, tab string) (h t
 		return h, err
 	}
 	for _, hour := range hours {
-		h.Today.In, h.Today.Out, h.Today.Failed = h.Today.In+hour.In, h.Today.Out+hour.Out, h.Today.Failed+hour.Failed
-		h.Today.Replies.Add(hour.Replies)
+		h.Today.Add(hour)
 	}
 	h.ReplyP95, h.Replied = h.Today.Replies.Quantile(0.95)
 	if h.Waiting, err = s.Messages.Waiting(ctx, v.ID); err != nil {
@@ -117,7 +116,7 @@ func (s *Server) liveHead() liveFragment {
 
 func (s *Server) tenantVersion(c *gin.Context) (string, func(context.Context) (string, error)) {
 	id := tenantOf(c)
-	return "tenant " + id.String(), func(ctx context.Context) (string, error) { return s.Versions.TenantVersion(ctx, id) }
+	return tenantMark(id), func(ctx context.Context) (string, error) { return s.Versions.TenantVersion(ctx, id) }
 }
 
 // steerTenant answers the buttons start, stop and restart.
@@ -127,7 +126,7 @@ func (s *Server) steerTenant(e domain.Event, noted domain.AuditAction) action {
 		if err != nil {
 			return s.backToTenant(c, err)
 		}
-		s.web.pulse.forget("tenant " + v.ID.String())
+		s.web.pulse.forget(tenantMark(v.ID))
 		s.auditTenant(c, noted, v)
 		return s.seeOther(c, "/admin/tenants/"+v.ID.String())
 	}
@@ -166,7 +165,7 @@ func (s *Server) askPairingCode(c *gin.Context) error {
 	if err := s.Links.AskPairingCode(c.Request.Context(), v.ID, phone); err != nil {
 		return s.backToTenant(c, err)
 	}
-	s.web.pulse.forget("tenant " + v.ID.String())
+	s.web.pulse.forget(tenantMark(v.ID))
 	s.auditTenant(c, domain.AuditPairingCode, v)
 	s.say(c, "good", s.speak(c).must("link.code_asked"))
 	return s.seeOther(c, "/admin/tenants/"+v.ID.String())
@@ -202,7 +201,7 @@ func (s *Server) resetTenant(c *gin.Context) error {
 	if err != nil {
 		return s.backToTenant(c, err)
 	}
-	s.web.pulse.forget("tenant " + v.ID.String())
+	s.web.pulse.forget(tenantMark(v.ID))
 	s.auditTenant(c, domain.AuditTenantReset, v)
 	s.say(c, "good", s.speak(c).must("tenant.reset_done"))
 	return s.seeOther(c, "/admin/tenants/"+v.ID.String())
@@ -231,7 +230,7 @@ func (s *Server) removeTenant(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	s.web.pulse.forget("tenants")
+	s.web.pulse.forget(tenantsKey)
 	s.noteDeleted(c, h.T)
 	word := "delete.done"
 	if !done {

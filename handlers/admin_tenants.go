@@ -42,6 +42,15 @@ type tenantRow struct {
 
 var tenantStatuses = []domain.TenantStatus{domain.TenantError, domain.TenantQRPending, domain.TenantNew, domain.TenantPaused, domain.TenantActive}
 
+// inOrder are the counts of all states, those that need somebody first, and their sum.
+func inOrder(counts map[domain.TenantStatus]int) (all []statusCount, total int) {
+	for _, st := range tenantStatuses {
+		all = append(all, statusCount{st, counts[st]})
+		total += counts[st]
+	}
+	return all, total
+}
+
 // tenantFilter reads the filter of the address; words that are not known do not narrow.
 func tenantFilter(c *gin.Context) domain.TenantFilter {
 	f := domain.TenantFilter{Scope: domain.Scope{Admin: true}, Search: domain.CleanText(c.Query("q")), Replica: domain.CleanText(c.Query("replica"))}
@@ -72,10 +81,12 @@ func (s *Server) showTenants(c *gin.Context) error {
 
 func (s *Server) liveTenants() liveFragment {
 	return liveFragment{page: "admin/tenants", block: "rows",
-		version: func(*gin.Context) (string, func(context.Context) (string, error)) {
-			return "tenants", s.Versions.TenantsVersion
-		},
-		load: func(c *gin.Context) (any, error) { return s.tenantsPage(c) }}
+		version: s.tenantsVersion,
+		load:    func(c *gin.Context) (any, error) { return s.tenantsPage(c) }}
+}
+
+func (s *Server) tenantsVersion(*gin.Context) (string, func(context.Context) (string, error)) {
+	return tenantsKey, s.Versions.TenantsVersion
 }
 
 const tenantsPerPage = 50
@@ -98,10 +109,7 @@ func (s *Server) tenantsPage(c *gin.Context) (tenantsPage, error) {
 	if err != nil {
 		return page, err
 	}
-	for _, st := range tenantStatuses {
-		page.Counts = append(page.Counts, statusCount{st, counts[st]})
-		page.Total += counts[st]
-	}
+	page.Counts, page.Total = inOrder(counts)
 	page.Replicas, err = s.Operations.ReplicaNames(ctx)
 	return page, err
 }

@@ -121,7 +121,7 @@ func (s *Server) disableUser(disabled bool) action {
 		if err := s.Users.DisableUser(c.Request.Context(), domain.Scope{Admin: true}, id, disabled, domain.Now()); err != nil {
 			return err
 		}
-		s.web.pulse.forget("sessions")
+		s.web.pulse.forget(sessionsKey)
 		noted, word := domain.AuditUserDisabled, "users.disabled"
 		if !disabled {
 			noted, word = domain.AuditUserEnabled, "users.enabled"

@@ -100,7 +100,7 @@ func (s *Server) storeAndReopen(c *gin.Context, user domain.User) error {
 	if err := s.Users.ChangeSecrets(ctx, user); err != nil {
 		return err
 	}
-	s.web.pulse.forget("sessions")
+	s.web.pulse.forget(sessionsKey)
 	if err := s.web.logins.RenewToken(ctx); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (s *Server) revokeSession(c *gin.Context) error {
 	if err := s.Logins.LogOut(ctx, user.ID, token); err != nil {
 		return err
 	}
-	s.web.pulse.forget("sessions")
+	s.web.pulse.forget(sessionsKey)
 	s.audit(c, domain.AuditEntry{Action: domain.AuditSessionRevoked, Before: asJSON(map[string]string{"address": all[i].Address, "browser": browserName(all[i].Agent)})})
 	s.say(c, "good", s.speak(c).must("account.session_ended"))
 	return s.seeOther(c, "/account")
@@ -139,7 +139,7 @@ func (s *Server) revokeAllSessions(c *gin.Context) error {
 	if err := s.Logins.LogOut(ctx, who.User.ID, nil); err != nil {
 		return err
 	}
-	s.web.pulse.forget("sessions")
+	s.web.pulse.forget(sessionsKey)
 	s.audit(c, domain.AuditEntry{Action: domain.AuditSessionsEnded})
 	if err := s.web.logins.Destroy(ctx); err != nil {
 		return err

@@ -36,16 +36,14 @@ func (s *Server) halfUser(c *gin.Context) (domain.User, error) {
 	if err != nil {
 		return domain.User{}, errSignIn
 	}
-	user, err := s.Users.User(c.Request.Context(), domain.Scope{Admin: true}, id)
-	switch {
-	case domain.KindOf(err) == domain.KindNotFound && err != nil:
-		return user, errSignIn
-	case err != nil:
-		return user, err
-	case user.Disabled, !bytes.Equal(s.web.logins.GetBytes(c.Request.Context(), keyProof), s.proofOf(user)):
-		return user, errSignIn
+	who, err := s.visitorByID(c.Request.Context(), id)
+	if err != nil {
+		return domain.User{}, err
 	}
-	return user, nil
+	if who == nil || !bytes.Equal(s.web.logins.GetBytes(c.Request.Context(), keyProof), s.proofOf(who.User)) {
+		return domain.User{}, errSignIn
+	}
+	return who.User, nil
 }
 
 func (s *Server) checkCode(c *gin.Context) error {

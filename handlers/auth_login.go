@@ -186,7 +186,7 @@ func (s *Server) endSession(c *gin.Context) error {
 			return err
 		}
 	}
-	s.web.pulse.forget("sessions")
+	s.web.pulse.forget(sessionsKey)
 	return s.web.logins.Destroy(c.Request.Context())
 }
 

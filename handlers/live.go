@@ -74,7 +74,7 @@ func (s *Server) noting(ask func(context.Context) (string, error)) func(context.
 		version, err := ask(ctx)
 		if raw, _, ok := strings.Cut(version, "|"); ok && err == nil {
 			if revision, err := strconv.ParseInt(raw, 10, 64); err == nil {
-				note(s.web.pulse, "sessions", revision)
+				note(s.web.pulse, sessionsKey, revision)
 			}
 		}
 		return version, err
@@ -188,7 +188,7 @@ func (s *Server) onlooker(c *gin.Context) error {
 		return errSignIn
 	}
 	ctx := c.Request.Context()
-	revision, err := remember(ctx, s.web.pulse, "sessions", sessionPeriod, s.Logins.Revision)
+	revision, err := remember(ctx, s.web.pulse, sessionsKey, sessionPeriod, s.Logins.Revision)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // pulse shares answers of the database between all viewers of this process:
@@ -13,6 +15,15 @@ type pulse struct {
 	beats map[string]*beat
 	now   func() time.Time
 }
+
+// Keys of what changes through the portal; whoever changes it forgets the answer.
+const (
+	sessionsKey = "sessions"
+	tenantsKey  = "tenants"
+	replicasKey = "replicas"
+)
+
+func tenantMark(id uuid.UUID) string { return "tenant " + id.String() }
 
 type beat struct {
 	mu    sync.Mutex // held while the question is asked; the others wait for the answer

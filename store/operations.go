@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -140,5 +139,5 @@ func (o Operations) Stats(ctx context.Context, tenant uuid.UUID, from, to time.T
 		}
 		hours = append(hours, stat)
 	}
-	return slices.Clip(hours), err
+	return hours, err
 }

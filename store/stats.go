@@ -144,8 +144,7 @@ func (u Upkeep) count(ctx context.Context, hour time.Time) (stats []domain.HourS
 		if err := found.Scan(into...); err != nil {
 			return nil, err
 		}
-		all.In, all.Out, all.Failed = all.In+stat.In, all.Out+stat.Out, all.Failed+stat.Failed
-		all.Replies.Add(stat.Replies)
+		all.Add(stat)
 		stats = append(stats, stat)
 	}
 	if len(stats) == 0 {
