@@ -155,10 +155,3 @@ func bumpRevision(ctx context.Context, tx bun.Tx) error {
 		SET value = CAST(CAST(settings.value AS bigint) + 1 AS text), updated_at = excluded.updated_at`, sessionRevision, domain.Now()).Exec(ctx)
 	return err
 }
-
-// Prune deletes expired sessions.
-func (w WebSessions) Prune(ctx context.Context) (err error) {
-	defer translated("prune login sessions", &err)
-	_, err = w.s.write.NewDelete().Model((*webSessionRow)(nil)).Where("expires_at <= ?", domain.Now()).Exec(ctx)
-	return err
-}

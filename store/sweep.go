@@ -16,15 +16,12 @@ const (
 )
 
 // Sweep deletes what only had to be kept for a while, of all tenants: buffered
-// hashes older than the age, the keys of messages that WhatsApp has forgotten,
-// and logins that have expired. The contract is worker.Ratchet's.
+// hashes older than the age and the keys of messages that WhatsApp has
+// forgotten. The contract is worker.Ratchet's.
 func (r Ratchet) Sweep(ctx context.Context, age time.Duration) (err error) {
 	defer translated("sweep", &err)
 	_, err = r.s.writer.ExecContext(ctx, r.s.text(`DELETE FROM whatsmeow_event_buffer WHERE insert_timestamp < $1`), time.Now().Add(-age).UnixMilli())
 	if err != nil {
-		return err
-	}
-	if err := r.s.WebSessions().Prune(ctx); err != nil {
 		return err
 	}
 	return r.s.sweepSeen(ctx, domain.Now().Add(-seenLife))
