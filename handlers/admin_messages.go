@@ -24,10 +24,7 @@ type messagesPage struct {
 func (p messagesPage) Narrowed() bool { return p.Filter != domain.MessageFilter{} }
 
 func messageFilter(c *gin.Context) (f domain.MessageFilter) {
-	f.Search = domain.CleanText(c.Query("q"))
-	if len(f.Search) > domain.MaxNameLength {
-		f.Search = f.Search[:domain.MaxNameLength]
-	}
+	f.Search = firstBytes(domain.CleanText(c.Query("q")), domain.MaxNameLength)
 	switch c.Query("show") {
 	case "in":
 		f.Direction = domain.DirectionIn

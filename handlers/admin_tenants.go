@@ -53,7 +53,8 @@ func inOrder(counts map[domain.TenantStatus]int) (all []statusCount, total int) 
 
 // tenantFilter reads the filter of the address; words that are not known do not narrow.
 func tenantFilter(c *gin.Context) domain.TenantFilter {
-	f := domain.TenantFilter{Scope: domain.Scope{Admin: true}, Search: domain.CleanText(c.Query("q")), Replica: domain.CleanText(c.Query("replica"))}
+	f := domain.TenantFilter{Scope: domain.Scope{Admin: true}, Search: firstBytes(domain.CleanText(c.Query("q")), domain.MaxNameLength),
+		Replica: domain.CleanText(c.Query("replica"))}
 	if st := domain.TenantStatus(c.Query("status")); slices.Contains(tenantStatuses, st) {
 		f.Status = st
 	}
@@ -62,9 +63,6 @@ func tenantFilter(c *gin.Context) domain.TenantFilter {
 	}
 	if sort := domain.TenantSort(c.Query("sort")); slices.Contains(tenantSorts, sort) {
 		f.Sort, f.Reverse = sort, c.Query("dir") == "desc"
-	}
-	if len(f.Search) > domain.MaxNameLength {
-		f.Search = f.Search[:domain.MaxNameLength]
 	}
 	return f
 }

@@ -35,15 +35,23 @@ func (s *Server) audit(c *gin.Context, e domain.AuditEntry) {
 // try to sign in with.
 const maxActor = 254
 
-// clipped is a text of at most n bytes, whole characters only.
+// clipped is a text that says when it was cut to n bytes.
 func clipped(text string, n int) string {
+	if len(text) <= n {
+		return text
+	}
+	return firstBytes(text, n) + "…"
+}
+
+// firstBytes is the beginning of a text, at most n bytes, whole characters only.
+func firstBytes(text string, n int) string {
 	if len(text) <= n {
 		return text
 	}
 	for n > 0 && !utf8.RuneStart(text[n]) {
 		n--
 	}
-	return text[:n] + "…"
+	return text[:n]
 }
 
 // auditTenant notes an act on a tenant.

@@ -125,14 +125,13 @@ func (s *Server) freshSession(ctx context.Context) error {
 // proofOf marks the password that was right: changing it ends half a sign-in too.
 func (s *Server) proofOf(user domain.User) []byte { return s.throttleKey("proof", user.PasswordHash) }
 
+const maxAgent = 300
+
 // keepSession stores the session now, with whom it belongs to. Only this makes
 // a row: a session that was ended elsewhere meanwhile does not come back.
 func (s *Server) keepSession(c *gin.Context, user uuid.UUID) error {
-	agent := domain.CleanText(c.Request.UserAgent())
-	if len(agent) > 300 {
-		agent = agent[:300]
-	}
-	ctx := domain.WithVisitor(c.Request.Context(), domain.Visitor{UserID: user, Address: clientAddress(c), Agent: domain.CleanText(agent)})
+	agent := firstBytes(domain.CleanText(c.Request.UserAgent()), maxAgent)
+	ctx := domain.WithVisitor(c.Request.Context(), domain.Visitor{UserID: user, Address: clientAddress(c), Agent: agent})
 	_, _, err := s.web.logins.Commit(ctx)
 	return err
 }
