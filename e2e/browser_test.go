@@ -191,12 +191,36 @@ func (b *tab) click(selector string) {
 	b.do(chromedp.Click(selector))
 }
 
+// unfold opens a details element by a click on its summary. What just came with
+// a poll may still move what lies below it, and a click is aimed before it is
+// made, so the summary must have stayed in its place; and what a details element
+// holds can take the focus only once the frame after the click is drawn.
+func (b *tab) unfold(selector string) {
+	b.t.Helper()
+	summary := selector + " > summary"
+	b.has(summary)
+	b.comes(summary+" stays in its place", fmt.Sprintf(`new Promise((done) => {
+		const top = () => document.querySelector(%[1]q)?.getBoundingClientRect().top, before = top();
+		requestAnimationFrame(() => requestAnimationFrame(() => done(before !== undefined && top() === before)));
+	})`, summary), patience)
+	b.do(chromedp.Click(summary))
+	if !js[bool](b, fmt.Sprintf(`new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(document.querySelector(%q).open))))`, selector)) {
+		b.t.Fatalf("a click on %s did not open it", summary)
+	}
+}
+
 // submit sends the form that an element belongs to and waits for the answer.
 func (b *tab) submit(selector string) {
 	b.t.Helper()
+	b.leaves(selector, func() { b.do(chromedp.Click(selector)) })
+}
+
+// leaves waits for an element, acts on it and waits for the next page.
+func (b *tab) leaves(selector string, act func()) {
+	b.t.Helper()
 	b.has(selector)
 	js[bool](b, `(window.leaving = true)`)
-	b.do(chromedp.Click(selector))
+	act()
 	eventually(b.t, "the next page comes", patience, func() (bool, string) {
 		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 		defer cancel()

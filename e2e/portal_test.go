@@ -130,7 +130,7 @@ func TestPortal_ShowsARotatedCodeWithinTwoSeconds(t *testing.T) {
 	}
 	first := drawn()
 	// What somebody has opened and typed survives.
-	b.click("details.code-ask summary")
+	b.unfold("details.code-ask")
 	b.fill("#pair-phone", "0754 123")
 	// A restart issues a new code at once, like the rotation after its life.
 	shop.does(t, "POST", "/worker/restart", nil)
@@ -160,7 +160,7 @@ func TestPortal_LinksByPhoneCode(t *testing.T) {
 	shop := w.created(t, salon)
 	b.open(shop.adminPath(""))
 	b.submit(`form[action$="/start"] button`)
-	b.click("details.code-ask summary")
+	b.unfold("details.code-ask")
 	b.fill("#pair-phone", shop.owner.Number())
 	b.submit(`form[action$="/pairing-code"] button`)
 	b.has(".pair-code .code")
