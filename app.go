@@ -95,9 +95,9 @@ func (a *App) assemble(ctx context.Context, self domain.Replica, extra func(*gin
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics, s := worker.NewMetrics(registry), a.Store
 	db, dialect := s.DBForWhatsApp()
-	crash := crashPoint(a.Config.CrashAt)
+	crash, trust := crashPoint(a.Config.CrashAt), worker.NewTrust(a.Config.Worker.Timings)
 	a.phones, err = whatsapp.New(whatsapp.Options{DB: db, Dialect: dialect, Ratchet: s.Ratchet(), Outbox: s.Outbox(), Metrics: metrics, Logger: a.logger,
-		Redirect: a.Config.Redirect, Unsafe: a.Config.Unsafe, Crash: crash})
+		Redirect: a.Config.Redirect, Unsafe: a.Config.Unsafe, Crash: crash, Trust: trust})
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (a *App) assemble(ctx context.Context, self domain.Replica, extra func(*gin
 		a.logger.Warn("stored WhatsApp version is not usable", "error", err)
 	}
 	a.pool = worker.NewPool(&worker.Services{Leases: s.Leases(), Profiles: s.Profiles(), Reports: s.Reports(), Inbox: s.Inbox(), Outbox: s.Outbox(),
-		Ratchet: s.Ratchet(), Phones: a.phones, Waker: s.Waker(),
+		Ratchet: s.Ratchet(), Phones: a.phones, Trust: trust, Waker: s.Waker(),
 		Engine: engine, Metrics: metrics, Logger: a.logger, Settings: a.Config.Worker, Crash: crash}, self)
 	handler, err := a.web(ctx, registry, extra)
 	if err != nil {

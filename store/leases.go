@@ -177,6 +177,14 @@ func (l Leases) Release(ctx context.Context, terms []domain.Tenure, pause time.D
 	return nil
 }
 
+// Leave marks a replica that is shutting down. The contract is worker.Leases'.
+func (l Leases) Leave(ctx context.Context, replica uuid.UUID) (err error) {
+	defer translated("leave", &err)
+	var b batch
+	b.add(once(`UPDATE replicas SET state = 'draining' WHERE id = $1 AND state = 'alive'`), replica)
+	return l.s.runBatch(ctx, &b)
+}
+
 // Retire marks the replica dead on a clean shutdown.
 func (l Leases) Retire(ctx context.Context, replica uuid.UUID) (err error) {
 	defer translated("retire replica", &err)

@@ -2,10 +2,12 @@ package worker
 
 import (
 	"context"
-	"crypto/rand"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,12 +27,13 @@ type Pool struct {
 	runners map[uuid.UUID]*runner
 	ending  sync.WaitGroup // runners whose leases are not yet given back
 
-	nonces   [][]byte // accepted by the next heartbeat: the last acknowledged, and one of unknown outcome
-	trusted  time.Time
-	gated    bool   // the leases cannot be trusted: nothing may be acquired
-	drained  bool   // an operator asked for it: everything is handed over, nothing is acquired
-	egress   egress // likewise
-	share    share  // of this replica; the loop of Run alone touches it
+	nonces   [][]byte    // accepted by the next heartbeat: the last acknowledged, and one of unknown outcome
+	beaten   instant     // when the last heartbeat began
+	watch    *time.Timer // fires when no heartbeat was confirmed in time
+	cut      atomic.Bool // it has fired: all runners are stopped, and nothing may be acquired
+	drained  bool        // an operator asked for it: everything is handed over, nothing is acquired
+	egress   egress      // likewise
+	share    share       // of this replica; the loop of Run alone touches it
 	sweeping time.Time
 	relief   memoryRelief
 }
@@ -55,7 +58,8 @@ func (p *Pool) Run(ctx context.Context) error {
 	if err := p.svc.Leases.Register(ctx, p.self, p.svc.Settings.Timings.TTL); err != nil {
 		return fmt.Errorf("register replica: %w", err)
 	}
-	p.trusted = time.Now()
+	p.renewed(instantNow())
+	defer p.watch.Stop()
 	wakes := p.svc.Waker.Wakes(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -66,47 +70,69 @@ func (p *Pool) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return p.shutdown()
 		case <-timer.C:
-			if err := p.tick(ctx); errors.Is(err, ErrBuried) {
+			err := p.tick(ctx)
+			if errors.Is(err, ErrBuried) {
 				p.stopAll(err)
 				return err
 			}
-			timer.Reset(p.svc.Settings.Timings.Tick*9/10 + time.Duration(time.Now().UnixNano()%int64(p.svc.Settings.Timings.Tick/5+1)))
+			timer.Reset(p.nextTick(err))
+		case <-p.svc.Trust.doubt:
+			timer.Reset(p.sooner())
 		case id := <-wakes:
-			p.woken(ctx, together(wakes, id))
+			if p.woken(ctx, together(wakes, id)) {
+				timer.Reset(p.sooner())
+			}
 		case <-reconcile.C:
 			p.reconcile(ctx)
 		}
 	}
 }
 
-// tick renews the replica's row and takes what is free.
+// nextTick spreads the heartbeats of the replicas, and tries again soon after a failure.
+func (p *Pool) nextTick(err error) time.Duration {
+	tick := p.svc.Settings.Timings.Tick
+	if err != nil {
+		tick /= 5
+	}
+	return tick*9/10 + rand.N(tick/5+1)
+}
+
+// sooner is the wait before a heartbeat out of turn.
+func (p *Pool) sooner() time.Duration {
+	return max(p.svc.Settings.Timings.Tick/20-(instantNow().ran-p.beaten.ran), 0)
+}
+
+// tick renews the replica's row and takes what is free. An error asks for
+// another heartbeat soon.
 func (p *Pool) tick(ctx context.Context) error {
-	attempt := time.Now()
+	// Nothing of it may hold up the next heartbeat for good, not even a network
+	// that swallows answers.
+	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Soft)
+	defer cancel()
+	p.beaten = instantNow()
 	view, err := p.heartbeat(ctx)
 	if err != nil {
 		p.svc.Logger.Warn("heartbeat failed", "error", err)
-		p.gate(attempt)
-		return nil
+		return err
 	}
 	if view.State == "" {
 		return ErrBuried
 	}
-	p.trusted = attempt
-	if p.gated {
-		p.regain(ctx)
-		return nil
+	p.renewed(p.beaten)
+	if p.cut.Load() {
+		return p.regain(ctx)
 	}
 	if freed, err := p.svc.Leases.Bury(ctx, p.self); err != nil {
 		p.svc.Logger.Warn("dead replicas are not buried", "error", err)
 	} else if freed > 0 {
 		p.svc.Logger.Info("took over from a dead replica", "leases", freed)
 	}
-	p.sweep(attempt)
+	p.sweep(p.beaten.wall)
 	if view.State == stateDraining {
 		p.drain(ctx)
 		return nil
 	}
-	if p.deaf(ctx, view, attempt) {
+	if p.deaf(ctx, view, p.beaten.wall) {
 		p.drained = true
 		return nil
 	}
@@ -118,10 +144,10 @@ func (p *Pool) tick(ctx context.Context) error {
 }
 
 func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Tick*2/3)
 	defer cancel()
 	fresh := make([]byte, 16)
-	_, _ = rand.Read(fresh)
+	_, _ = cryptorand.Read(fresh)
 	self := p.self
 	self.Held, self.Connected = p.count()
 	p.relief.look(self.Connected)
@@ -249,8 +275,10 @@ func together(wakes <-chan uuid.UUID, first uuid.UUID) map[uuid.UUID]bool {
 }
 
 // woken passes hints to the runners of their tenants, and takes those tenants
-// that have none.
-func (p *Pool) woken(ctx context.Context, hints map[uuid.UUID]bool) {
+// that have none. It reports true when some belong to others or to nobody: a
+// replica that leaves hands its tenants over, and how many of them are ours to
+// take is known with the next heartbeat.
+func (p *Pool) woken(ctx context.Context, hints map[uuid.UUID]bool) (moved bool) {
 	var served []*runner
 	p.mu.Lock()
 	for id := range hints {
@@ -262,9 +290,11 @@ func (p *Pool) woken(ctx context.Context, hints map[uuid.UUID]bool) {
 	for _, r := range served {
 		p.hint(ctx, r)
 	}
-	if len(served) < len(hints) && !p.gated && !p.drained {
-		_ = p.acquire(ctx) // logged there; the next tick tries again
+	if len(served) == len(hints) || p.cut.Load() || p.drained {
+		return false
 	}
+	_ = p.acquire(ctx) // logged there; the next tick tries again
+	return true
 }
 
 // hint shows a runner its lease row.

@@ -6,32 +6,45 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"flowhq/domain"
 )
 
 // How a replica gives its tenants away: all at once, in the order disconnect,
 // drain, release, so that the next owner never meets it on the way.
 
-// gate stops every runner once the leases can no longer be trusted.
-func (p *Pool) gate(now time.Time) {
-	if p.gated || now.Sub(p.trusted) < p.svc.Settings.Timings.Hard {
+// renewed notes that a heartbeat which began then was confirmed.
+func (p *Pool) renewed(began instant) {
+	p.svc.Trust.renew(began)
+	if p.watch == nil {
+		p.watch = time.AfterFunc(p.svc.Trust.left(), p.expire)
 		return
 	}
-	p.gated = true
-	p.svc.Logger.Error("the database has not confirmed this replica in time; all connections are closed until it does")
-	p.stopAll(errShutdown)
+	p.watch.Reset(p.svc.Trust.left())
 }
+
+// expire stops every runner once the leases can no longer be trusted. It runs
+// beside the pool's loop, which may be stuck in a call to the database.
+func (p *Pool) expire() {
+	p.cut.Store(true)
+	p.svc.Logger.Error("the database has not confirmed this replica in time; all connections are closed until it does")
+	p.cancelAll(errShutdown)
+}
+
+// errRegaining asks for another heartbeat soon.
+var errRegaining = errors.New("connections of the time before are still closing")
 
 // regain gives the leases of an interrupted time back, so that each tenure
 // after it has an epoch of its own.
-func (p *Pool) regain(ctx context.Context) {
+func (p *Pool) regain(ctx context.Context) error {
+	if len(p.cancelAll(errShutdown)) > 0 {
+		return errRegaining
+	}
 	if err := p.releaseAll(ctx); err != nil {
 		p.svc.Logger.Warn("own leases are not given back", "error", err)
-		return
+		return err
 	}
-	p.gated = false
+	p.cut.Store(false)
+	return nil
 }
 
 // releaseAll gives back every lease that the database holds for this replica.
@@ -52,30 +65,31 @@ func termsOf(leases []domain.Lease) []domain.Tenure {
 	return terms
 }
 
-// stopAll ends every runner and waits for them.
-func (p *Pool) stopAll(cause error) {
+// cancelAll tells every runner to end and returns them.
+func (p *Pool) cancelAll(cause error) (all []*runner) {
 	p.mu.Lock()
-	all := make([]*runner, 0, len(p.runners))
+	defer p.mu.Unlock()
 	for _, r := range p.runners {
+		r.cancel(cause)
 		all = append(all, r)
 	}
-	p.mu.Unlock()
-	var g errgroup.Group
-	g.SetLimit(50)
-	for _, r := range all {
-		r.cancel(cause)
-		g.Go(func() error {
-			<-r.done
-			return nil
-		})
+	return all
+}
+
+// stopAll ends every runner and waits for them.
+func (p *Pool) stopAll(cause error) {
+	for _, r := range p.cancelAll(cause) {
+		<-r.done
 	}
-	_ = g.Wait()
 }
 
 // shutdown hands every tenant back: disconnect, drain, release, in this order.
 func (p *Pool) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	if err := p.svc.Leases.Leave(ctx, p.self.ID); err != nil {
+		p.svc.Logger.Warn("the others are not told that this replica leaves", "error", err)
+	}
 	p.stopAll(errShutdown)
 	err := errors.Join(p.fin.flush(ctx), p.releaseAll(ctx))
 	if retired := p.svc.Leases.Retire(ctx, p.self.ID); retired != nil {

@@ -36,6 +36,9 @@ type Leases interface {
 	// Release gives up exactly these terms; a term that is no longer held is
 	// skipped. The tenant may be taken again after the pause.
 	Release(ctx context.Context, terms []domain.Tenure, pause time.Duration) error
+	// Leave says that the replica hands everything over from now on, so that
+	// the others count on taking its tenants.
+	Leave(ctx context.Context, replica uuid.UUID) error
 	// Retire marks the replica dead on a clean shutdown.
 	Retire(ctx context.Context, replica uuid.UUID) error
 	// CommandDone clears a command that the owner has carried out, and says

@@ -17,6 +17,7 @@ type Services struct {
 	Outbox   Outbox
 	Ratchet  Ratchet
 	Phones   Phones
+	Trust    *Trust // shared with Phones
 	Waker    domain.Waker
 	Engine   *flow.Engine
 	Metrics  *Metrics

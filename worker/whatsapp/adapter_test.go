@@ -62,15 +62,16 @@ func newWorld(t *testing.T, unsafe whatsapp.Unsafe) *world {
 	}
 	metrics := worker.NewMetrics(prometheus.NewRegistry())
 	db, dialect := s.DBForWhatsApp()
+	knobs := worker.DefaultSettings()
+	trust := worker.NewTrust(knobs.Timings)
 	phones, err := whatsapp.New(whatsapp.Options{DB: db, Dialect: dialect, Ratchet: s.Ratchet(), Outbox: s.Outbox(), Metrics: metrics, Logger: logger,
-		Redirect: whatsapp.Redirect{Addr: settings["FLOWHQ_WHATSAPP_ADDR"], CAFile: settings["FLOWHQ_WHATSAPP_CA"], RootKey: settings["FLOWHQ_WHATSAPP_ROOT_KEY"]}, Unsafe: unsafe})
+		Redirect: whatsapp.Redirect{Addr: settings["FLOWHQ_WHATSAPP_ADDR"], CAFile: settings["FLOWHQ_WHATSAPP_CA"], RootKey: settings["FLOWHQ_WHATSAPP_ROOT_KEY"]}, Unsafe: unsafe, Trust: trust})
 	if err != nil {
 		t.Fatal(err)
 	}
-	knobs := worker.DefaultSettings()
 	knobs.HumanPace, knobs.LoopGuard, knobs.ConnectRate = false, false, 0
 	pool := worker.NewPool(&worker.Services{Leases: s.Leases(), Profiles: s.Profiles(), Reports: s.Reports(), Inbox: s.Inbox(), Outbox: s.Outbox(),
-		Ratchet: s.Ratchet(), Phones: phones, Waker: s.Waker(), Engine: engine, Metrics: metrics, Logger: logger, Settings: knobs}, self)
+		Ratchet: s.Ratchet(), Phones: phones, Trust: trust, Waker: s.Waker(), Engine: engine, Metrics: metrics, Logger: logger, Settings: knobs}, self)
 	done := make(chan error, 1)
 	go func() { done <- pool.Run(ctx) }()
 	w := &world{t: t, sim: sim, store: s, metrics: metrics}

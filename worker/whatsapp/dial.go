@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"go.mau.fi/whatsmeow"
+
+	"flowhq/worker"
 )
 
 // Redirect points every WhatsApp connection at another server, such as the
@@ -65,14 +67,15 @@ func newNetwork(r Redirect) (*network, error) {
 }
 
 // client returns an HTTP client whose connections are guarded: once ctx ends
-// they refuse every byte, whatever code still holds them.
-func (n *network) client(ctx context.Context, crash func(string)) *http.Client {
+// they refuse every byte, whatever code still holds them, and while the process
+// is not trusted bytes wait.
+func (n *network) client(ctx context.Context, trust *worker.Trust, crash func(string)) *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	transport := &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(dialCtx context.Context, network, addr string) (net.Conn, error) {
-			if ctx.Err() != nil {
-				return nil, context.Cause(ctx)
+			if err := trust.Await(ctx); err != nil {
+				return nil, err
 			}
 			if n.addr != "" {
 				addr = n.addr
@@ -81,7 +84,7 @@ func (n *network) client(ctx context.Context, crash func(string)) *http.Client {
 			if err != nil {
 				return nil, err
 			}
-			guarded := &guardedConn{Conn: conn, ctx: ctx, crash: crash}
+			guarded := &guardedConn{Conn: conn, ctx: ctx, trust: trust, crash: crash}
 			guarded.release = context.AfterFunc(ctx, func() { _ = conn.Close() })
 			return guarded, nil
 		},
@@ -103,6 +106,7 @@ func (n *network) client(ctx context.Context, crash func(string)) *http.Client {
 type guardedConn struct {
 	net.Conn
 	ctx     context.Context
+	trust   *worker.Trust
 	release func() bool
 	crash   func(string)
 }
@@ -116,6 +120,9 @@ func (c *guardedConn) Write(b []byte) (int, error) {
 	if c.ctx.Err() != nil {
 		_ = c.Close()
 		return 0, context.Cause(c.ctx)
+	}
+	if err := c.trust.Await(c.ctx); err != nil {
+		return 0, err
 	}
 	n, err := c.Conn.Write(b)
 	if c.crash != nil {

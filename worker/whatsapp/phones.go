@@ -35,6 +35,7 @@ type Options struct {
 	Logger   *slog.Logger
 	Redirect Redirect
 	Unsafe   Unsafe
+	Trust    *worker.Trust      // nothing is written to WhatsApp without it
 	Crash    func(point string) // see worker.Services.Crash
 }
 
@@ -137,7 +138,7 @@ func (p *Phones) newClient(ctx context.Context, device *store.Device, ph *phone)
 	cli.ManualHistorySyncDownload = true
 	cli.GetMessageForRetry = ph.messageForRetry
 	cli.SetMaxParallelRetryReceiptHandling(1)
-	client := p.network.client(ctx, ph.crashOnWire)
+	client := p.network.client(ctx, p.Trust, ph.crashOnWire)
 	cli.SetWebsocketHTTPClient(client)
 	cli.SetPreLoginHTTPClient(client)
 	cli.SetMediaHTTPClient(client)

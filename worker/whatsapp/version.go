@@ -46,7 +46,7 @@ func UseStoredVersion(ctx context.Context, v Versions) error {
 func (p *Phones) RefreshVersion(ctx context.Context, v Versions) error {
 	ctx, cancel := context.WithTimeout(ctx, versionTimeout)
 	defer cancel()
-	latest, err := whatsmeow.GetLatestVersion(ctx, p.network.client(ctx, nil))
+	latest, err := whatsmeow.GetLatestVersion(ctx, p.network.client(ctx, p.Trust, nil))
 	if err != nil {
 		return fmt.Errorf("ask WhatsApp for its version: %w", err)
 	}
