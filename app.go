@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -95,7 +96,7 @@ func (a *App) assemble(ctx context.Context, self domain.Replica, extra func(*gin
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics, s := worker.NewMetrics(registry), a.Store
 	db, dialect := s.DBForWhatsApp()
-	crash, trust := crashPoint(a.Config.CrashAt), worker.NewTrust(a.Config.Worker.Timings)
+	crash, trust := crashPoint(a.Config.CrashAt), a.Config.trust()
 	a.phones, err = whatsapp.New(whatsapp.Options{DB: db, Dialect: dialect, Ratchet: s.Ratchet(), Outbox: s.Outbox(), Metrics: metrics, Logger: a.logger,
 		Redirect: a.Config.Redirect, Unsafe: a.Config.Unsafe, Crash: crash, Trust: trust})
 	if err != nil {
@@ -112,6 +113,13 @@ func (a *App) assemble(ctx context.Context, self domain.Replica, extra func(*gin
 		return err
 	}
 	return a.serve(handler)
+}
+
+func (c Config) trust() *worker.Trust {
+	if c.BlindTrust {
+		return worker.NewBlindTrust()
+	}
+	return worker.NewTrust(c.Worker.Timings)
 }
 
 // web makes the HTTP side.
@@ -230,18 +238,28 @@ func (a *App) Close() error {
 }
 
 // crashPoint makes the process kill itself at the n-th pass of a named point,
-// "POINT:N". It serves the crash tests; see FLOWHQ_CRASH_AT in config.go.
+// "POINT:N", or stop there until somebody lets it go on, "POINT:N:stop". It
+// serves the crash tests; see FLOWHQ_CRASH_AT in config.go.
 func crashPoint(spec string) func(string) {
-	point, raw, ok := strings.Cut(spec, ":")
-	n, err := strconv.Atoi(raw)
-	if !ok || err != nil {
+	parts := strings.Split(spec, ":")
+	if len(parts) < 2 {
 		return nil
+	}
+	n, err := strconv.Atoi(parts[1])
+	if err != nil {
+		return nil
+	}
+	end := func() { _ = syscall.Kill(os.Getpid(), syscall.SIGKILL) }
+	goOn := make(chan os.Signal, 1)
+	if len(parts) == 3 && parts[2] == "stop" {
+		signal.Notify(goOn, syscall.SIGCONT)
+		end = func() { _ = syscall.Kill(os.Getpid(), syscall.SIGSTOP) }
 	}
 	var passed atomic.Int64
 	return func(at string) {
-		if at == point && passed.Add(1) == int64(n) {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {}
+		if at == parts[0] && passed.Add(1) == int64(n) {
+			end()
+			<-goOn // the signal takes a moment to reach all threads
 		}
 	}
 }

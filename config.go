@@ -34,6 +34,7 @@ type Config struct {
 	TrustedProxies []string
 	Redirect       whatsapp.Redirect
 	Unsafe         whatsapp.Unsafe
+	BlindTrust     bool   // the lease is trusted whatever the heartbeats say, tests only
 	CrashAt        string // "POINT:N", tests only
 	Worker         worker.Settings
 }
@@ -183,7 +184,8 @@ func (c *Config) readRedirect(r *reader) {
 	}
 	unsafe := strings.Split(r.text("FLOWHQ_UNSAFE", ""), ",")
 	c.Unsafe = whatsapp.Unsafe{NoMutex: slices.Contains(unsafe, "no-mutex"), NoBuffer: slices.Contains(unsafe, "no-buffer")}
-	if set == 0 && (c.Unsafe != whatsapp.Unsafe{} || c.CrashAt != "") {
+	c.BlindTrust = slices.Contains(unsafe, "blind-trust")
+	if set == 0 && (c.Unsafe != whatsapp.Unsafe{} || c.BlindTrust || c.CrashAt != "") {
 		r.fail("FLOWHQ_UNSAFE, FLOWHQ_CRASH_AT", "are for tests against the simulator only")
 	}
 }

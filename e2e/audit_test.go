@@ -57,6 +57,7 @@ var byPeople = []deed{
 var elsewhere = []string{"POST /login/code", "POST /join/:token", "POST /logout"}
 
 func TestAudit_EveryChangeOfAPersonIsNoted(t *testing.T) {
+	t.Parallel()
 	w, _, ids := guarded(t)
 	w.addUser(t, "audited@example.com", "admin", "")
 	known(t, byPeople, elsewhere, "open", "half", "link", "self", "admin")
@@ -188,6 +189,7 @@ var byPrograms = []deed{
 }
 
 func TestAudit_EveryChangeOfAProgramIsNotedUnderTheLabelOfItsKey(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		known(t, byPrograms, nil, "key")
 		shop := w.created(t, salon)

@@ -18,6 +18,7 @@ func (w *world) holdings(t *testing.T) map[string]int {
 }
 
 func TestBalance_AReplicaThatJoinsIsGivenItsPartAndGivesItBackWhenItLeaves(t *testing.T) {
+	t.Parallel()
 	const shops = 12
 	w := newWorld(t, postgresDatabase(t), setting{"FLOWHQ_LEASE_TTL", "3s"})
 	asha := w.customer(t, "Asha")
@@ -73,6 +74,7 @@ func TestBalance_AReplicaThatJoinsIsGivenItsPartAndGivesItBackWhenItLeaves(t *te
 }
 
 func TestEgress_AReplicaThatCannotReachWhatsAppHandsItsTenantsOver(t *testing.T) {
+	t.Parallel()
 	const shops = 4
 	w := newIdleWorld(t, postgresDatabase(t), setting{"FLOWHQ_LEASE_TTL", "1s"})
 	cable := newProxy(t, w.settings["FLOWHQ_WHATSAPP_ADDR"])
@@ -115,6 +117,7 @@ func TestEgress_AReplicaThatCannotReachWhatsAppHandsItsTenantsOver(t *testing.T)
 }
 
 func TestEgress_WhileWhatsAppIsDownForAllNothingMoves(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, postgresDatabase(t), setting{"FLOWHQ_LEASE_TTL", "1s"})
 	shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 	first := w.child

@@ -36,6 +36,7 @@ func (s *shop) appointments(t *testing.T) [][]string {
 }
 
 func TestBooking_FromTheFirstWordToTheRow(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		for _, tt := range []struct {
 			language string
@@ -63,6 +64,7 @@ func TestBooking_FromTheFirstWordToTheRow(t *testing.T) {
 }
 
 func TestBooking_GoesOnWhereItWasAfterKill9(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, neema := w.opened(t, salon), w.customer(t, "")
 		for i, line := range bookingInEnglish {
@@ -81,6 +83,7 @@ func TestBooking_GoesOnWhereItWasAfterKill9(t *testing.T) {
 }
 
 func TestBooking_TwoCustomersCannotTakeTheSameTime(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.opened(t, salon)
 		first, second := w.customer(t, ""), w.customer(t, "")

@@ -17,6 +17,7 @@ func (s *shop) answersTo(t *testing.T, waID string) int {
 }
 
 func TestOwner_WhoAnswersByHandSilencesTheBotInThatChat(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha, juma := w.opened(t, salon), w.customer(t, "Asha"), w.customer(t, "Juma")
 		asha.asks(t, shop, "hello")
@@ -45,6 +46,7 @@ func TestOwner_WhoAnswersByHandSilencesTheBotInThatChat(t *testing.T) {
 }
 
 func TestOwner_SwitchesTheBotOff(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		shop.does(t, "PATCH", "", input{"bot_enabled": false})
@@ -71,6 +73,7 @@ func (s *shop) people(t *testing.T) (customers, conversations [][]string) {
 }
 
 func TestCustomer_IsOnePersonUnderBothAddresses(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		for _, tt := range []struct {
 			name   string
@@ -114,6 +117,7 @@ func TestCustomer_IsOnePersonUnderBothAddresses(t *testing.T) {
 }
 
 func TestCustomer_FirstKnownByLIDAloneKeepsTheConversation(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, neema := w.opened(t, salon), w.customer(t, "")
 		for i, line := range bookingInEnglish {
@@ -133,6 +137,7 @@ func TestCustomer_FirstKnownByLIDAloneKeepsTheConversation(t *testing.T) {
 }
 
 func TestRedelivery_IsAnsweredOnce(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		for _, tt := range []struct {
 			name      string
@@ -174,6 +179,7 @@ func TestRedelivery_IsAnsweredOnce(t *testing.T) {
 }
 
 func TestRedelivery_AfterARestartIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		w.wa.Faults().DropAcks(shop.owner.Number(), 1)
@@ -194,6 +200,7 @@ func TestRedelivery_AfterARestartIsAnsweredOnce(t *testing.T) {
 }
 
 func TestRetry_WhatTheCustomerCannotReadIsSentAgain(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")
@@ -218,6 +225,7 @@ func TestRetry_WhatTheCustomerCannotReadIsSentAgain(t *testing.T) {
 }
 
 func TestRetry_WhatTheBotCannotReadIsAskedForAgainAndAnsweredOnce(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")
@@ -240,6 +248,7 @@ func TestRetry_WhatTheBotCannotReadIsAskedForAgainAndAnsweredOnce(t *testing.T) 
 }
 
 func TestMedia_IsLoggedAsWhatItIsAndAnswered(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")

@@ -9,6 +9,7 @@ import (
 const nobody = "01940000-0000-7000-8000-000000000000"
 
 func TestAPI_RefusesInTheFormOfTheContract(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, foreign := w.opened(t, salon), w.created(t, salon)
 		own := w.tenantKey(t, shop.id)
@@ -91,6 +92,7 @@ func TestAPI_RefusesInTheFormOfTheContract(t *testing.T) {
 }
 
 func TestAPI_ATenantKeySeesItsOwnTenantOnly(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, other := w.created(t, salon), w.created(t, salon)
 		own := w.tenantKey(t, shop.id)
@@ -108,6 +110,7 @@ func TestAPI_ATenantKeySeesItsOwnTenantOnly(t *testing.T) {
 }
 
 func TestAPI_ARevokedKeyIsRefused(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.created(t, salon)
 		own := w.tenantKey(t, shop.id)

@@ -45,6 +45,7 @@ func TestExport_IsSafeToOpenInASpreadsheet(t *testing.T) {
 }
 
 func TestExport_HoldsWhatTheFilterMatchesAndIsNoted(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		admin := w.admin(t, "admin@example.com")
 		for range 60 { // more than a page of the list

@@ -26,6 +26,7 @@ func (s *shop) connected() bool {
 }
 
 func TestStop_NeverShowsActiveAndDisconnects(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.opened(t, salon)
 		if v := shop.does(t, http.MethodPost, "/worker/stop", nil); v.Status != "PAUSED" || v.Worker.Status != "STOPPED" || v.Session.State != "DISCONNECTED" {
@@ -56,6 +57,7 @@ func TestStop_NeverShowsActiveAndDisconnects(t *testing.T) {
 }
 
 func TestStop_WhileACodeIsShown(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.created(t, salon)
 		shop.does(t, http.MethodPost, "/worker/start", nil)
@@ -77,6 +79,7 @@ func TestStop_WhileACodeIsShown(t *testing.T) {
 }
 
 func TestRestart_ConnectsAnewAndGoesOnAnswering(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")
@@ -95,6 +98,7 @@ func TestRestart_ConnectsAnewAndGoesOnAnswering(t *testing.T) {
 }
 
 func TestReset_UnlinksThePhoneAndCanBeScannedAgain(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")
@@ -118,6 +122,7 @@ func TestReset_UnlinksThePhoneAndCanBeScannedAgain(t *testing.T) {
 }
 
 func TestReset_OfAStoppedTenantUnlinksToo(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.opened(t, salon)
 		device := shop.session(t).JID
@@ -164,6 +169,7 @@ func (w *world) keysAreGone(t *testing.T, device string) {
 }
 
 func TestDelete_RemovesTheTenantAndItsKeys(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, other, asha := w.opened(t, salon), w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")

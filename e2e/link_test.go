@@ -8,6 +8,7 @@ import (
 )
 
 func TestLink_ByQRThenACustomerIsAnsweredWithTicks(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.created(t, salon)
 		if v := shop.tenant(t); v.Status != "NEW" || v.Worker.Status != "STOPPED" {
@@ -43,6 +44,7 @@ func TestLink_ByQRThenACustomerIsAnsweredWithTicks(t *testing.T) {
 }
 
 func TestLink_ByPairingCode(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.created(t, salon)
 		w.refused(t, http.MethodPost, shop.path("/session/pairing-code"), w.key, input{"phone": shop.owner.Number()}, http.StatusConflict, "conflict")
@@ -68,6 +70,7 @@ func TestLink_ByPairingCode(t *testing.T) {
 }
 
 func TestLink_SurvivesARestartWithoutAnotherScan(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")

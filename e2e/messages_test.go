@@ -43,6 +43,7 @@ func (s *shop) settles(t *testing.T, id, status string) messageView {
 }
 
 func TestSend_ReachesAStrangerOnceEvenIfAskedTwice(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		first := shop.sends(t, asha.Number(), "Your order is ready.", "Idempotency-Key", "order-1")
@@ -83,6 +84,7 @@ func texts(p *simulator.Phone, s *shop) []string {
 }
 
 func TestSend_ToANumberWithoutWhatsAppFailsWithAReason(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.opened(t, salon)
 		m := shop.settles(t, shop.sends(t, "+255788999999", "hello").ID, "failed")
@@ -95,6 +97,7 @@ func TestSend_ToANumberWithoutWhatsAppFailsWithAReason(t *testing.T) {
 }
 
 func TestSend_WhileStoppedWaitsForTheStart(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		shop.does(t, http.MethodPost, "/worker/stop", nil)
@@ -113,6 +116,7 @@ func TestSend_WhileStoppedWaitsForTheStart(t *testing.T) {
 }
 
 func TestSend_WhileDisconnectedWaitsForTheConnection(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		w.wa.Faults().RefuseConnections(shop.owner.Number(), true)
@@ -127,6 +131,7 @@ func TestSend_WhileDisconnectedWaitsForTheConnection(t *testing.T) {
 }
 
 func TestSend_KeepsTheOrderOfAChatThroughARestartWhileTheOldestWaitsForItsRetry(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		w.wa.Faults().Restricted463(shop.owner.Number(), true)
@@ -147,6 +152,7 @@ func TestSend_KeepsTheOrderOfAChatThroughARestartWhileTheOldestWaitsForItsRetry(
 }
 
 func TestSend_ArrivesAsItWasWritten(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		for name, text := range map[string]string{

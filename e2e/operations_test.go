@@ -17,6 +17,7 @@ func TestSecondServer_OnTheSameFileRefuses(t *testing.T) {
 }
 
 func TestSecondServer_OnPostgresSharesTheWork(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, postgresDatabase(t))
 	shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 	asha.asks(t, shop, "hello")
@@ -42,6 +43,7 @@ func TestSecondServer_OnPostgresSharesTheWork(t *testing.T) {
 }
 
 func TestSecondServer_TakesOverFromAKilledOne(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, postgresDatabase(t), setting{"FLOWHQ_LEASE_TTL", "3s"})
 	shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 	asha.asks(t, shop, "hello")
@@ -67,6 +69,7 @@ func TestSecondServer_TakesOverFromAKilledOne(t *testing.T) {
 }
 
 func TestDrainedServer_HandsItsTenantsOverAndTakesNoneUntilItServesAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, postgresDatabase(t))
 	shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 	asha.asks(t, shop, "hello")
@@ -95,6 +98,7 @@ func TestDrainedServer_HandsItsTenantsOverAndTakesNoneUntilItServesAgain(t *test
 }
 
 func TestMetrics_CountWhatHappened(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")
@@ -129,6 +133,7 @@ func TestMetrics_CountWhatHappened(t *testing.T) {
 }
 
 func TestStart_OnAnExistingDatabaseIsQuick(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		var shops []*shop
 		for range 3 {
@@ -148,6 +153,7 @@ func TestStart_OnAnExistingDatabaseIsQuick(t *testing.T) {
 }
 
 func TestCheck_WorksBesideARunningServer(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		stdout, stderr, code, err := run(w.settings, "check")
 		if err != nil || code != 0 || !strings.Contains(stdout, "the database answers") {
@@ -157,6 +163,7 @@ func TestCheck_WorksBesideARunningServer(t *testing.T) {
 }
 
 func TestLog_HoldsNoSecretsNumbersOrTexts(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "a very private question")

@@ -77,6 +77,7 @@ func TestStart_SaysInOneLineWhyTheDatabaseCannotBeUsed(t *testing.T) {
 }
 
 func TestDatabaseOutage_NothingIsLostAndAllGoesOn(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		lease string
@@ -138,6 +139,7 @@ func TestDatabaseOutage_NothingIsLostAndAllGoesOn(t *testing.T) {
 }
 
 func TestDatabaseOutage_WhileTheBotOnlyWrites(t *testing.T) {
+	t.Parallel()
 	db, cable := behindProxy(t, postgresDatabase(t))
 	w := newWorld(t, db)
 	shop, asha := w.opened(t, salon), w.customer(t, "Asha")

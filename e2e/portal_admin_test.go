@@ -7,6 +7,7 @@ import (
 )
 
 func TestPortal_FiftyTenantsAreRestartedTogether(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db)
 		b := newTab(t, w)
@@ -33,6 +34,7 @@ func TestPortal_FiftyTenantsAreRestartedTogether(t *testing.T) {
 }
 
 func TestPortal_AChangingListKeepsWhatIsChosen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sqliteDatabase(t))
 	b := newTab(t, w)
 	b.signedUp()
@@ -50,6 +52,7 @@ func TestPortal_AChangingListKeepsWhatIsChosen(t *testing.T) {
 }
 
 func TestPortal_RefusedFormsComeBackAsTheyWereTyped(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db)
 		b := newTab(t, w)
@@ -105,6 +108,7 @@ func TestPortal_RefusedFormsComeBackAsTheyWereTyped(t *testing.T) {
 }
 
 func TestPortal_DeletingAsksForTheNameAndRemovesEverything(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		w, b, shop := furnished(t, db)
 		b.open(shop.adminPath("/delete"))
@@ -137,6 +141,7 @@ func TestPortal_DeletingAsksForTheNameAndRemovesEverything(t *testing.T) {
 }
 
 func TestPortal_TwoAdminsSeeEachOthersWork(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db)
 		a := newTab(t, w)
@@ -173,6 +178,7 @@ func TestPortal_TwoAdminsSeeEachOthersWork(t *testing.T) {
 }
 
 func TestPortal_SignOutEverywhereReachesTheOtherBrowserByItself(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db)
 		a := newTab(t, w)
@@ -196,6 +202,7 @@ func TestPortal_SignOutEverywhereReachesTheOtherBrowserByItself(t *testing.T) {
 }
 
 func TestPortal_SpeaksSwahili(t *testing.T) {
+	t.Parallel()
 	_, b, shop := furnished(t, sqliteDatabase(t))
 	b.open("/admin")
 	b.submit(`form.tool button`)

@@ -76,6 +76,7 @@ func (b *tab) stays() (check func()) {
 }
 
 func TestPortal_FromTheSetupLinkToTheFirstAnswer(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db)
 		b := newTab(t, w)
@@ -154,6 +155,7 @@ func TestPortal_ShowsARotatedCodeWithinTwoSeconds(t *testing.T) {
 }
 
 func TestPortal_LinksByPhoneCode(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sqliteDatabase(t))
 	b := newTab(t, w)
 	b.signedUp()
@@ -174,6 +176,7 @@ func TestPortal_LinksByPhoneCode(t *testing.T) {
 }
 
 func TestPortal_EveryBannerSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db)
 		b := newTab(t, w)
@@ -220,6 +223,7 @@ func TestPortal_EveryBannerSaysWhatToDo(t *testing.T) {
 }
 
 func TestPortal_LinkedElsewhereGivesWayAfterTheThirdTime(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sqliteDatabase(t))
 	b := newTab(t, w)
 	b.signedUp()

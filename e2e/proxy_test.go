@@ -16,7 +16,14 @@ type proxy struct {
 	mu    sync.Mutex
 	cut   bool
 	conns map[net.Conn]bool
+	lossy [2]chan struct{} // by direction: closed while bytes pass
 }
+
+// The directions of a proxy.
+const (
+	outward = iota // from the program
+	inward
+)
 
 // behindProxy is the database as it is reached through a proxy.
 func behindProxy(t *testing.T, db database) (database, *proxy) {
@@ -26,8 +33,18 @@ func behindProxy(t *testing.T, db database) (database, *proxy) {
 		t.Fatal(err)
 	}
 	p := newProxy(t, u.Host)
+	return through(t, db, p), p
+}
+
+// through is the database at the address of a proxy.
+func through(t *testing.T, db database, p *proxy) database {
+	t.Helper()
+	u, err := url.Parse(db.url)
+	if err != nil {
+		t.Fatal(err)
+	}
 	u.Host = p.addr()
-	return database{db.kind, u.String()}, p
+	return database{db.kind, u.String()}
 }
 
 // newProxy stands before a host and port.
@@ -38,8 +55,13 @@ func newProxy(t *testing.T, target string) *proxy {
 		t.Fatal(err)
 	}
 	p := &proxy{listener: listener, target: target, conns: map[net.Conn]bool{}}
+	for way := range p.lossy {
+		p.lossy[way] = make(chan struct{})
+		close(p.lossy[way])
+	}
 	t.Cleanup(func() {
 		_ = listener.Close()
+		p.hold(false, outward, inward)
 		p.set(true)
 	})
 	go p.accept()
@@ -68,6 +90,48 @@ func (p *proxy) set(cut bool) {
 	}
 	for conn := range p.conns {
 		_ = conn.Close()
+	}
+}
+
+// hold makes bytes of these directions wait on the way, without a word to
+// anybody, as a network does that swallows packets; or lets them go on.
+func (p *proxy) hold(on bool, ways ...int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, way := range ways {
+		select {
+		case <-p.lossy[way]:
+			if on {
+				p.lossy[way] = make(chan struct{})
+			}
+		default:
+			if !on {
+				close(p.lossy[way])
+			}
+		}
+	}
+}
+
+func (p *proxy) open(way int) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lossy[way]
+}
+
+// carry moves bytes in one direction.
+func (p *proxy) carry(way int, to io.Writer, from io.Reader) {
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		<-p.open(way)
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
 	}
 }
 
@@ -104,11 +168,13 @@ func (p *proxy) pass(client net.Conn) {
 	}
 	defer p.leave(client, server)
 	done := make(chan struct{}, 2)
-	for _, way := range [][2]net.Conn{{client, server}, {server, client}} {
-		go func() {
-			_, _ = io.Copy(way[0], way[1])
-			done <- struct{}{}
-		}()
-	}
+	go func() {
+		p.carry(outward, server, client)
+		done <- struct{}{}
+	}()
+	go func() {
+		p.carry(inward, client, server)
+		done <- struct{}{}
+	}()
 	<-done
 }

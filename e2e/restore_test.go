@@ -57,6 +57,7 @@ func (w *world) backup(t *testing.T) (restore func()) {
 }
 
 func TestRestore_AnOldBackupGoesOnAfterResettingTheSessions(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db, setting{"FLOWHQ_LEASE_TTL", "1s"})
 		shop, asha, juma := w.opened(t, salon), w.customer(t, "Asha"), w.customer(t, "Juma")
@@ -108,6 +109,7 @@ func TestRestore_AnOldBackupGoesOnAfterResettingTheSessions(t *testing.T) {
 }
 
 func TestRestore_RefusesWhileAReplicaIsAlive(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, postgresDatabase(t))
 	_, stderr, code, err := run(w.settings, "reset-sessions")
 	if err != nil || code != 1 || !strings.Contains(stderr, "replicas are alive") {

@@ -66,6 +66,7 @@ func (v *visitor) enrols(t *testing.T) *authenticator {
 }
 
 func TestSignIn_WithASecondFactor(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		w.addUser(t, "asha@example.com", "admin", "")
 		asha, other := w.signedIn(t, "asha@example.com"), w.signedIn(t, "asha@example.com")

@@ -8,6 +8,7 @@ import (
 )
 
 func TestSignIn_EveryStepMakesANewToken(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		w.addUser(t, "asha@example.com", "admin", "")
 		factor := w.enrols(t, "asha@example.com")
@@ -97,6 +98,7 @@ func (w *world) here(t *testing.T, email string) *visitor {
 }
 
 func TestSessions_EndedElsewhereAreOutAtTheNextClickAndPoll(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		w.addUser(t, "asha@example.com", "admin", "")
 		w.addUser(t, "juma@example.com", "admin", "")

@@ -29,6 +29,7 @@ func (v *visitor) joins(link, email, password string) answer {
 }
 
 func TestSignIn_TheSetupLinkMakesTheFirstAdminOnce(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		link := w.setupLink(t)
 		w.visitor(t).get("/login").is(t, "signing in before there is anybody", http.StatusOK, "")
@@ -96,6 +97,7 @@ func TestSignIn_AnInvitationMakesOneAccountAndWeakPasswordsAreRefused(t *testing
 }
 
 func TestSignIn_DoesNotTellWhoHasAnAccount(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sqliteDatabase(t), trustsThisMachine)
 	w.addUser(t, "known@example.com", "admin", "")
 	w.addUser(t, "disabled@example.com", "admin", "")
@@ -124,6 +126,7 @@ func TestSignIn_DoesNotTellWhoHasAnAccount(t *testing.T) {
 }
 
 func TestSignIn_ThrottlesAnAccountThroughRestartsButNeverForGood(t *testing.T) {
+	t.Parallel()
 	inWorldWith(t, func(t *testing.T, w *world) {
 		w.addUser(t, "asha@example.com", "admin", "")
 		guess := func(i int) answer {

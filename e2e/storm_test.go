@@ -21,6 +21,7 @@ type storm struct {
 	answers atomic.Int64  // shown so far, in all chats
 	tokens  chan struct{} // each allows one message
 	writers sync.WaitGroup
+	pours   sync.WaitGroup // who gives out tokens
 	failed  atomic.Pointer[error]
 	started time.Time
 }
@@ -31,8 +32,10 @@ type chat struct {
 	who  *simulator.Phone
 
 	mu      sync.Mutex
-	written []string // ids of messages in the order in which they were sent
-	shown   []string // ids of answers in the order in which the phone showed them
+	written []string    // ids of messages in the order in which they were sent
+	shown   []string    // ids of answers in the order in which the phone showed them
+	sent    []time.Time // of written
+	seen    []time.Time // of shown
 	news    chan struct{}
 }
 
@@ -75,7 +78,7 @@ func (s *storm) newChat(t *testing.T, shop *shop) *chat {
 			return
 		}
 		c.mu.Lock()
-		c.shown = append(c.shown, m.ID)
+		c.shown, c.seen = append(c.shown, m.ID), append(c.seen, time.Now())
 		c.mu.Unlock()
 		s.answers.Add(1)
 		select {
@@ -122,7 +125,7 @@ func (s *storm) write(c *chat, rng *rand.Rand, window int) {
 		id := fmt.Sprintf("AC%s-%05d", c.who.Number()[1:], len(c.written))
 		// The id is noted first: an answer may be faster than the return of the call.
 		c.mu.Lock()
-		c.written = append(c.written, id)
+		c.written, c.sent = append(c.written, id), append(c.sent, time.Now())
 		c.mu.Unlock()
 		_, err := c.who.SendText(ctx, c.shop.owner, "menu", simulator.WithID(id))
 		cancel()
@@ -144,6 +147,7 @@ func (s *storm) allow(n int) {
 // moved for a long time.
 func (s *storm) settle(t *testing.T) {
 	t.Helper()
+	s.pours.Wait()
 	close(s.tokens)
 	s.writers.Wait()
 	if err := s.failed.Load(); err != nil {

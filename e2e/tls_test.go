@@ -48,6 +48,7 @@ func (f toFront) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestSignIn_BehindAProxyThatEndsTLS(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, trusted, address string }{
 		{"a proxy that is trusted", "127.0.0.1", "203.0.113.7"},
 		{"one that is not", "10.0.0.0/8", "127.0.0.1"},

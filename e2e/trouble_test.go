@@ -19,6 +19,7 @@ func (s *shop) broken(t *testing.T, reason string) linkView {
 }
 
 func TestTrouble_LoggedOutOnThePhoneNeedsAnotherScan(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")
@@ -41,6 +42,7 @@ func TestTrouble_LoggedOutOnThePhoneNeedsAnotherScan(t *testing.T) {
 }
 
 func TestTrouble_LoggedOutWhileTheProgramWasAway(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.opened(t, salon)
 		w.child.stop(t)
@@ -51,6 +53,7 @@ func TestTrouble_LoggedOutWhileTheProgramWasAway(t *testing.T) {
 }
 
 func TestTrouble_ATemporaryBanStopsTheTenant(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.opened(t, salon)
 		w.wa.Faults().TempBan(shop.owner.Number(), 101, time.Hour)
@@ -64,6 +67,7 @@ func TestTrouble_ATemporaryBanStopsTheTenant(t *testing.T) {
 }
 
 func TestTrouble_AnOutdatedVersionStopsTheTenant(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.opened(t, salon)
 		w.wa.Faults().Outdated405(true)
@@ -76,6 +80,7 @@ func TestTrouble_AnOutdatedVersionStopsTheTenant(t *testing.T) {
 }
 
 func TestTrouble_ReplacedWaitsAndGivesWayTheThirdTime(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop := w.opened(t, salon)
 		for range 2 {
@@ -101,6 +106,7 @@ func (s *shop) becomesConnected(t *testing.T) {
 }
 
 func TestTrouble_WhatsAppUnavailableIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		w.wa.Faults().ServiceUnavailable(shop.owner.Number(), true)
@@ -116,6 +122,7 @@ func TestTrouble_WhatsAppUnavailableIsTriedAgain(t *testing.T) {
 }
 
 func TestTrouble_ACutConnectionComesBack(t *testing.T) {
+	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
 		asha.asks(t, shop, "hello")

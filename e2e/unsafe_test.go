@@ -8,6 +8,7 @@ import (
 // see the damage.
 
 func TestUnsafe_WithoutTheRatchetMutexKeysAreUsedTwice(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		s := newStorm(t, newWorld(t, db, setting{"FLOWHQ_UNSAFE", "no-mutex"}), 1, 6)
 		const rounds, messages = 10, 120
@@ -28,6 +29,7 @@ func TestUnsafe_WithoutTheRatchetMutexKeysAreUsedTwice(t *testing.T) {
 }
 
 func TestUnsafe_WithoutTheEventBufferACrashLosesAMessage(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, db database) {
 		w := newWorld(t, db, setting{"FLOWHQ_UNSAFE", "no-buffer"})
 		shop, asha := w.opened(t, salon), w.customer(t, "Asha")

@@ -36,6 +36,19 @@ type verdict struct {
 	Redelivered    int     `json:"redelivered"`
 	Seconds        float64 `json:"seconds"`
 	Clean          bool    `json:"clean"`
+
+	// Of several replicas.
+	Replicas   int     `json:"replicas,omitempty"`
+	LeaseTTL   string  `json:"lease_ttl,omitempty"`
+	Rounds     int     `json:"rounds,omitempty"`
+	AnswerP50  float64 `json:"answer_p50_s,omitempty"` // from the message to its answer on the phone
+	AnswerP99  float64 `json:"answer_p99_s,omitempty"`
+	AnswerMax  float64 `json:"answer_max_s,omitempty"`
+	OutageP95  float64 `json:"outage_p95_s,omitempty"` // of a tenant, as WhatsApp sees its connection
+	OutageMax  float64 `json:"outage_max_s,omitempty"`
+	SocketsMax float64 `json:"sockets_closed_max_s,omitempty"` // after the database was gone
+	MovedMax   float64 `json:"moved_max_s,omitempty"`          // until others held the tenants
+	Limits     string  `json:"limits,omitempty"`               // what the figures had to keep
 }
 
 // judge compares what phones wrote and show, what the simulator counted and
@@ -54,18 +67,36 @@ func (s *storm) judge(t *testing.T, name string) verdict {
 	for _, row := range s.w.rows(t, "SELECT wa_message_id FROM message_logs WHERE direction = 'IN'") {
 		logged[row[0]]++
 	}
+	var waits []time.Duration
 	for _, c := range s.chats {
 		c.mu.Lock()
+		waits = append(waits, c.waits(question)...)
 		for _, line := range v.judgeChat(c.who.Number(), c.written, c.shown, question, logged) {
 			t.Log(line)
 		}
 		c.mu.Unlock()
 	}
+	v.AnswerP50, v.AnswerP99, v.AnswerMax = quantile(waits, 0.5), quantile(waits, 0.99), quantile(waits, 1)
 	l := s.w.wa.Ledger()
 	v.CounterReuse, v.HiddenRepeats, v.DecryptErrors = int(l.CounterReuse), int(l.Repeats), int(l.DecryptErrors)
 	v.RetriesFromBot, v.Redelivered = int(l.RetriesFromBot), int(l.Redelivered)
 	v.Clean = v.Lost+v.Twice+v.OutOfOrder+v.CounterReuse+v.NotLogged+v.GivenUp+v.Unexplained == 0
 	return v
+}
+
+// waits are the times between a message and the first sight of its answer.
+func (c *chat) waits(question map[string]string) (all []time.Duration) {
+	sent := make(map[string]time.Time, len(c.written))
+	for i, id := range c.written {
+		sent[id] = c.sent[i]
+	}
+	for i, id := range c.shown {
+		if at, ok := sent[question[id]]; ok {
+			all = append(all, c.seen[i].Sub(at))
+			delete(sent, question[id])
+		}
+	}
+	return all
 }
 
 // judgeChat counts the damage in one chat and tells of each piece.

@@ -38,6 +38,7 @@ const marks = `(doc => {
 })`
 
 func TestXSS_NoTextIsEverMoreThanText(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t, sqliteDatabase(t), trustsThisMachine, setting{"FLOWHQ_REPLICA_NAME", `"'><img src=x onerror=alert(1)>{{7*7}}</script><script>window.pwned=1</script>`})
 	b := newTab(t, w)
 	b.signedUp()

@@ -33,6 +33,7 @@ var faultCalls = map[string]func(*Faults, faultRequest) any{
 	"delay-acks":          func(f *Faults, r faultRequest) any { f.DelayAcks(r.Number, r.delay()); return nil },
 	"swallow-server-acks": func(f *Faults, r faultRequest) any { f.SwallowServerAcks(r.Number, r.P); return nil },
 	"replaced":            func(f *Faults, r faultRequest) any { f.Replaced(r.Number); return nil },
+	"keep-replaced":       func(f *Faults, r faultRequest) any { f.KeepReplaced(r.Number, r.on()); return nil },
 	"logged-out":          func(f *Faults, r faultRequest) any { f.LoggedOut(r.Number); return nil },
 	"temp-ban": func(f *Faults, r faultRequest) any {
 		f.TempBan(r.Number, r.Code, time.Duration(r.Expire)*time.Second)

@@ -10,8 +10,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.mau.fi/whatsmeow"
+	"go.mau.fi/whatsmeow/proto/waE2E"
 	"go.mau.fi/whatsmeow/types"
 	"go.mau.fi/whatsmeow/types/events"
+	"google.golang.org/protobuf/proto"
 )
 
 func TestRedelivery_RepeatsTheVeryCiphertext(t *testing.T) {
@@ -242,6 +244,21 @@ func TestReplacedKicksOlderConnection(t *testing.T) {
 	if n := count(s.bot, withText("habari")); n != 1 {
 		t.Errorf("message dispatched %d times", n)
 	}
+}
+
+func TestKeepReplaced_TheOlderConnectionMayStillSend(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, nil)
+	s.wa.Faults().KeepReplaced(s.owner.Number(), true)
+	first := s.bot.Client
+	s.bot.restartBeside()
+	s.bot.connect()
+	if _, err := first.SendMessage(t.Context(), s.customer.JID(), &waE2E.Message{Conversation: proto.String("from the older")}); err != nil {
+		t.Fatalf("the older connection cannot send: %v", err)
+	}
+	mustShow(t, s.customer, "from the older")
+	mustText(t, s.customer, s.owner, "habari")
+	wait(s.bot, "message at the newer client", withText("habari"))
 }
 
 func TestAddressing_ByPhoneNumberAndByLIDIsOneConversation(t *testing.T) {

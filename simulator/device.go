@@ -97,7 +97,7 @@ func (d *device) attach(c *conn) bool {
 	d.conn = c
 	d.queue.disconnect()
 	d.mu.Unlock()
-	if old != nil {
+	if old != nil && !old.srv.faults.of(d.phone).keepReplaced {
 		old.streamError(0, "replaced")
 	}
 	return true

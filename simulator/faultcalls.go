@@ -69,6 +69,13 @@ func (f *Faults) Replaced(number string) {
 	f.eachConn(number, func(c *conn) { c.streamError(0, "replaced") })
 }
 
+// KeepReplaced makes the server leave a connection open when its device logs in anew, and take what it
+// sends; it gets no messages any more. WhatsApp closes it. Two clients that believe to be one device are
+// then held apart by nothing but themselves.
+func (f *Faults) KeepReplaced(number string, on bool) {
+	f.set(number, func(s *faultState) { s.keepReplaced = on })
+}
+
 // LoggedOut unlinks all companions of the number: those connected are told so, the others find out at
 // their next login.
 func (f *Faults) LoggedOut(number string) {

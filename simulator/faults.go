@@ -30,11 +30,11 @@ func (f *Faults) init(s *Server) {
 
 // faultState is the set of states in force for a number.
 type faultState struct {
-	refuse, unavailable, holdAcks, restricted bool
-	dropAcks, swallow                         float64
-	ackDelay                                  time.Duration
-	tempBan                                   int
-	tempBanFor                                time.Duration
+	refuse, unavailable, holdAcks, restricted, keepReplaced bool
+	dropAcks, swallow                                       float64
+	ackDelay                                                time.Duration
+	tempBan                                                 int
+	tempBanFor                                              time.Duration
 }
 
 // faultSlot holds the states and the pending one-shot faults of one number or of all.
@@ -61,6 +61,7 @@ func (f *Faults) of(p *Phone) faultState {
 	b.unavailable = b.unavailable || a.unavailable
 	b.holdAcks = b.holdAcks || a.holdAcks
 	b.restricted = b.restricted || a.restricted
+	b.keepReplaced = b.keepReplaced || a.keepReplaced
 	b.dropAcks = max(b.dropAcks, a.dropAcks)
 	b.swallow = max(b.swallow, a.swallow)
 	b.ackDelay = max(b.ackDelay, a.ackDelay)

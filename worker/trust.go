@@ -19,6 +19,7 @@ import (
 type Trust struct {
 	timings domain.LeaseTimings
 	now     func() instant
+	blind   bool
 
 	mu      sync.Mutex
 	since   instant
@@ -31,6 +32,14 @@ func NewTrust(t domain.LeaseTimings) *Trust { return newTrust(t, instantNow) }
 
 func newTrust(t domain.LeaseTimings, now func() instant) *Trust {
 	return &Trust{timings: t, now: now, since: now(), renewed: make(chan struct{}), doubt: make(chan struct{}, 1)}
+}
+
+// NewBlindTrust is for the tests that prove that trust and fence matter: the
+// process believes to hold its leases whatever the database answers.
+func NewBlindTrust() *Trust {
+	t := NewTrust(domain.LeaseTimings{Soft: time.Hour, Hard: time.Hour})
+	t.blind = true
+	return t
 }
 
 // instant is a moment on both clocks: the one that only runs, and the one that

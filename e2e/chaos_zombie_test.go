@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// exitBuried is how a process ends that the others declared dead.
+const exitBuried = 70
+
+// freeze stops a process for longer than its lease lives, at a random moment,
+// lets it go on, and replaces it once it has found out that it was buried.
+func (f *fleet) freeze(t *testing.T, m *member, ttl time.Duration, rng *rand.Rand) {
+	t.Helper()
+	moment := time.NewTimer(time.Duration(rng.Int64N(int64(ttl / 5))))
+	<-moment.C
+	_ = m.child.cmd.Process.Signal(syscall.SIGSTOP)
+	<-time.After(ttl*6/5 + time.Duration(rng.Int64N(int64(ttl/2))))
+	_ = m.child.cmd.Process.Signal(syscall.SIGCONT)
+	f.replace(t, m, ttl)
+}
+
+// replace starts a process anew that ended because it was buried. One that was
+// not buried, because nobody looked meanwhile, goes on.
+func (f *fleet) replace(t *testing.T, m *member, ttl time.Duration) {
+	t.Helper()
+	if !m.child.gone(ttl / 2) {
+		return
+	}
+	if code := m.child.cmd.ProcessState.ExitCode(); code != exitBuried {
+		t.Errorf("%s ended with code %d, want %d", m.name, code, exitBuried)
+	}
+	f.start(t, m)
+}
+
+// zombies freezes random replicas, one after the other.
+func (c chaos) zombies(t *testing.T, f *fleet, rng *rand.Rand) {
+	t.Helper()
+	for range c.rounds {
+		f.freeze(t, f.members[rng.IntN(len(f.members))], c.ttl, rng)
+	}
+}
+
+func TestZombie_AReplicaThatWakesUpTooLateUsesNoKeyTwice(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		kick bool // WhatsApp closes the connection that a newer one replaces
+	}{{"frozen", true}, {"frozen while WhatsApp keeps replaced connections", false}} {
+		for _, c := range zombieRuns(t) {
+			t.Run(fmt.Sprint(tt.name, " ", c.ttl), func(t *testing.T) {
+				f, s, rng := c.open(t, false)
+				f.w.wa.Faults().KeepReplaced("", !tt.kick)
+				c.zombies(t, f, rng)
+				v := c.close(t, s, fmt.Sprintf("%d replicas, %d times %s", c.replicas, c.rounds, tt.name))
+				v.within(t, "longest wait for an answer", v.AnswerMax, c.ttl.Seconds()+5)
+				v.report(t, "chaos.json")
+			})
+		}
+	}
+}
+
+// zombieRuns are many rounds with short leases and, in full, some with those of
+// production.
+func zombieRuns(t *testing.T) []chaos {
+	t.Helper()
+	if !full() {
+		return []chaos{{replicas: 3, tenants: 9, rounds: 3, ttl: 1500 * time.Millisecond, perSecond: 30, messages: 250}}
+	}
+	return []chaos{
+		chaos{replicas: 3, tenants: 30, rounds: 500, ttl: 1500 * time.Millisecond, perSecond: 40, messages: 60_000}.long(t),
+		chaos{replicas: 3, tenants: 30, rounds: 20, ttl: 15 * time.Second, perSecond: 20, messages: 9_000}.long(t),
+	}
+}
