@@ -47,6 +47,9 @@ type Leases interface {
 type Profiles interface {
 	// Profiles returns the tenants with these ids; unknown ids are left out.
 	Profiles(ctx context.Context, ids []uuid.UUID) ([]domain.TenantProfile, error)
+	// LastHeard says when a customer last wrote to each of these tenants, where
+	// that is long ago to the hour. Those to whom nobody wrote are left out.
+	LastHeard(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]time.Time, error)
 }
 
 // Reports writes what a runner observed of its link. Each write is fenced and

@@ -19,7 +19,8 @@ type runner struct {
 	logger  *slog.Logger
 	profile atomic.Pointer[domain.TenantProfile]
 	sender  *sender
-	connect func(context.Context) error // waits for its turn to connect
+	turns   *turns
+	turn    func() error // the place in their line that was taken at once; nil once it is used
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -74,9 +75,9 @@ var (
 	errShutdown = errors.New("the process is shutting down")
 )
 
-func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProfile, connect func(context.Context) error) *runner {
+func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProfile, turns *turns) *runner {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	r := &runner{svc: svc, tenure: l.Tenure, connect: connect, ctx: ctx, cancel: cancel, jid: l.DeviceJID,
+	r := &runner{svc: svc, tenure: l.Tenure, turns: turns, turn: turns.join(ctx), ctx: ctx, cancel: cancel, jid: l.DeviceJID,
 		orders: make(chan order, 4), events: make(chan event, 16), notes: make(chan domain.Reason, 1), done: make(chan struct{}),
 		logger: svc.Logger.With("tenant", l.TenantID.String(), "epoch", l.Epoch)}
 	r.profile.Store(&p)
@@ -127,7 +128,7 @@ func (r *runner) pause(wait time.Duration) {
 
 // serve holds one connection and returns how long to wait before the next.
 func (r *runner) serve() time.Duration {
-	if err := r.connect(r.ctx); err != nil {
+	if r.awaitTurn() != nil {
 		return 0
 	}
 	a := &attempt{runner: r, closed: make(chan struct{})}
@@ -144,6 +145,16 @@ func (r *runner) serve() time.Duration {
 		phone.Close()
 	}()
 	return r.follow(a, phone)
+}
+
+// awaitTurn waits until this runner may connect. The first place in the line is
+// taken by who makes the runner: goroutines start in any order.
+func (r *runner) awaitTurn() error {
+	turn := r.turn
+	if r.turn = nil; turn == nil {
+		turn = r.turns.join(r.ctx)
+	}
+	return turn()
 }
 
 // follow handles the events of one connection until it ends.
