@@ -108,7 +108,7 @@ func (p *Pool) tick(ctx context.Context) error {
 	}
 	p.drained = false
 	held, _ := p.count()
-	p.share.see(held, view)
+	p.share.see(held, p.svc.Settings.Capacity, view)
 	p.shed()
 	return p.acquire(ctx)
 }
