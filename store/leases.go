@@ -31,7 +31,7 @@ func (l Leases) Register(ctx context.Context, r domain.Replica, ttl time.Duratio
 func (l Leases) Heartbeat(ctx context.Context, r domain.Replica, accepted [][]byte, fresh []byte, ttl time.Duration) (view domain.ClusterView, err error) {
 	defer translated("heartbeat", &err)
 	var b batch
-	args := []any{r.ID, ttl.Seconds(), r.Held, r.Connected, fresh}
+	args := []any{r.ID, ttl.Seconds(), r.Held, r.Connected, fresh, r.Capacity}
 	known := "nonce IS NULL"
 	if len(accepted) > 0 {
 		var list strings.Builder
@@ -46,7 +46,7 @@ func (l Leases) Heartbeat(ctx context.Context, r domain.Replica, accepted [][]by
 			return found.Scan(&view.State)
 		}
 		return found.Err()
-	}, once(`UPDATE replicas SET heartbeat_at = flowhq_after(0), expires_at = flowhq_after($2), held = $3, connected = $4, nonce = $5
+	}, once(`UPDATE replicas SET heartbeat_at = flowhq_after(0), expires_at = flowhq_after($2), held = $3, connected = $4, nonce = $5, capacity = $6
 		WHERE id = $1 AND state <> 'dead' AND (`+known+`) RETURNING state`), args...)
 	b.read(func(found rows) error {
 		if found.Next() {

@@ -38,7 +38,7 @@ func TestHeartbeat_SeesTheCluster(t *testing.T) {
 			start(t, s, storetest.NewTenant(t, s).ID)
 		}
 		storetest.NewTenant(t, s) // not wanted
-		a.Held, a.Connected = 1, 1
+		a.Held, a.Connected, a.Capacity = 1, 1, 0
 		view, err := s.Leases().Heartbeat(t.Context(), a, nil, []byte("n1"), ttl)
 		must(t, err)
 		if view.State != "alive" || view.Mine != 1 || view.Free != 2 {
@@ -49,7 +49,7 @@ func TestHeartbeat_SeesTheCluster(t *testing.T) {
 		}
 		view, err = s.Leases().Heartbeat(t.Context(), b, nil, []byte("n1"), ttl)
 		must(t, err)
-		if len(view.Peers) != 1 || view.Peers[0].Held != 1 || view.Peers[0].Connected != 1 {
+		if len(view.Peers) != 1 || view.Peers[0].Held != 1 || view.Peers[0].Connected != 1 || view.Peers[0].Capacity != 0 {
 			t.Errorf("peers of b: %+v", view.Peers)
 		}
 	})

@@ -26,6 +26,7 @@ const (
 type egress struct {
 	deafSince time.Time // zero while enough tenants are connected
 	restUntil time.Time // zero unless it gave up
+	rests     bool      // it takes nothing for now
 }
 
 // hear takes the state at a heartbeat into account. It reports true when the
@@ -70,7 +71,17 @@ func (p *Pool) deaf(ctx context.Context, view domain.ClusterView, now time.Time)
 			p.svc.Logger.Warn("not everything is handed over", "error", err)
 		}
 	}
-	return p.egress.resting(now, view.Peers)
+	p.egress.rests = p.egress.resting(now, view.Peers)
+	return p.egress.rests
+}
+
+// offers is the capacity that others count on. While this replica rests it is
+// none: they would give it its share, find it left, and take it back.
+func (p *Pool) offers() int {
+	if p.egress.rests {
+		return 0
+	}
+	return p.self.Capacity
 }
 
 // reach counts the linked tenants of this replica and those of them that are connected.

@@ -22,6 +22,7 @@ type fleet struct {
 	heard    map[uuid.UUID]time.Time
 	reports  map[uuid.UUID][]domain.LinkReport
 	opened   []opening
+	online   map[uuid.UUID]PhoneHandler           // by tenant
 	refuses  func(replica, tenant uuid.UUID) bool // WhatsApp does not let this one in from there
 }
 
@@ -38,7 +39,8 @@ type opening struct {
 
 func newFleet() *fleet {
 	return &fleet{rows: map[uuid.UUID]*leaseRow{}, replicas: map[uuid.UUID]*domain.Replica{}, heard: map[uuid.UUID]time.Time{},
-		reports: map[uuid.UUID][]domain.LinkReport{}, refuses: func(uuid.UUID, uuid.UUID) bool { return false }}
+		reports: map[uuid.UUID][]domain.LinkReport{}, online: map[uuid.UUID]PhoneHandler{},
+		refuses: func(uuid.UUID, uuid.UUID) bool { return false }}
 }
 
 // tenant adds one that is wanted and has a linked phone.
@@ -53,6 +55,30 @@ func (f *fleet) pool(settings Settings) *Pool {
 	svc := &Services{Leases: fakeLeases{fleet: f}, Profiles: fakeProfiles{f}, Reports: fakeReports{f}, Outbox: fakeOutbox{}, Ratchet: fakeRatchet{},
 		Phones: fakePhones{fleet: f}, Waker: fakeWaker{}, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: slog.New(slog.DiscardHandler), Settings: settings}
 	return NewPool(svc, domain.Replica{ID: domain.NewID(), Capacity: settings.Capacity})
+}
+
+// cut changes what WhatsApp refuses and ends the connections of a replica.
+func (f *fleet) cut(change func(), replica uuid.UUID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+	for tenant, h := range f.online {
+		if f.rows[tenant].Replica == replica {
+			go h.Gone(domain.ReasonNetwork, "")
+		}
+	}
+}
+
+// openings counts a replica's attempts to connect.
+func (f *fleet) openings(replica uuid.UUID) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, o := range f.opened {
+		if o.replica == replica {
+			n++
+		}
+	}
+	return n
 }
 
 type fakeLeases struct {
@@ -72,7 +98,7 @@ func (f fakeLeases) Heartbeat(_ context.Context, r domain.Replica, _ [][]byte, _
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	mine := f.replicas[r.ID]
-	mine.Held, mine.Connected = r.Held, r.Connected
+	mine.Held, mine.Connected, mine.Capacity = r.Held, r.Connected, r.Capacity
 	for id, peer := range f.replicas {
 		if id != r.ID {
 			v.Peers = append(v.Peers, *peer)
@@ -196,6 +222,7 @@ func (f fakePhones) Open(_ context.Context, _ domain.TenantProfile, t domain.Ten
 	if f.refuses(t.Replica, t.TenantID) {
 		go h.Gone(domain.ReasonUnavailable, "")
 	} else {
+		f.online[t.TenantID] = h
 		go h.Connected()
 	}
 	return fakePhone{}, nil

@@ -120,6 +120,7 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	_, _ = rand.Read(fresh)
 	self := p.self
 	self.Held, self.Connected = p.count()
+	self.Capacity = p.offers()
 	p.relief.look(self.Connected)
 	view, err := p.svc.Leases.Heartbeat(ctx, self, p.nonces, fresh, p.svc.Settings.Timings.TTL)
 	if err != nil {

@@ -18,7 +18,8 @@ type Leases interface {
 	// Register adds the row of this process incarnation.
 	Register(ctx context.Context, r domain.Replica, ttl time.Duration) error
 	// Heartbeat renews the row of r.ID by compare-and-swap on the nonce:
-	// accepted are the nonces that the caller may have written before. An
+	// accepted are the nonces that the caller may have written before. What it
+	// holds, has connected and offers to serve is stored for the others. An
 	// empty State in the answer means that this incarnation was declared dead
 	// or cloned, and must exit.
 	Heartbeat(ctx context.Context, r domain.Replica, accepted [][]byte, fresh []byte, ttl time.Duration) (domain.ClusterView, error)
