@@ -47,6 +47,7 @@ type Lease struct {
 	DeviceJID string
 	Wanted    bool
 	Command   Command
+	Failures  int // replicas in a row that gave the tenant up because it could not connect from there
 }
 
 // Timings of the leases. TTL counts on the database's clock; the others on the

@@ -62,8 +62,10 @@ func (l Leases) Heartbeat(ctx context.Context, r domain.Replica, accepted [][]by
 	return view, err
 }
 
-// freeLease is the condition of a lease that waits for an owner; the index leases_free has it too.
-const freeLease = `owner IS NULL AND (wanted OR command <> '') AND not_before <= flowhq_after(0)`
+// freeLease is the condition of a lease that waits for an owner such as replica
+// $1; the index leases_free has the first half of it.
+const freeLease = `owner IS NULL AND (wanted OR command <> '') AND not_before <= flowhq_after(0)
+	AND (avoid IS NULL OR avoid <> $1 OR avoid_until <= flowhq_after(0))`
 
 var (
 	countLeases = statement(`SELECT (SELECT count(*) FROM leases WHERE owner = $1),
@@ -79,9 +81,12 @@ var (
 
 	release = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after($4)
 		WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
+
+	passOn = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after($4),
+		avoid = $2, avoid_until = flowhq_after($5), fail_count = fail_count + 1 WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
 )
 
-const leaseColumns = `tenant_id, owner, epoch, device_jid, wanted, command`
+const leaseColumns = `tenant_id, owner, epoch, device_jid, wanted, command, fail_count`
 
 func scanReplicas(found rows) (all []domain.Replica, err error) {
 	for found.Next() {
@@ -100,7 +105,7 @@ func scanLeases(found rows) (all []domain.Lease, err error) {
 		var l domain.Lease
 		var owner uuid.NullUUID
 		var device *string
-		if err := found.Scan(&l.TenantID, &owner, &l.Epoch, &device, &l.Wanted, &l.Command); err != nil {
+		if err := found.Scan(&l.TenantID, &owner, &l.Epoch, &device, &l.Wanted, &l.Command, &l.Failures); err != nil {
 			return nil, err
 		}
 		l.Replica = owner.UUID
@@ -175,6 +180,15 @@ func (l Leases) Release(ctx context.Context, terms []domain.Tenure, pause time.D
 		l.s.hint(ctx, terms[0].TenantID) // one is enough for the others to look
 	}
 	return nil
+}
+
+// PassOn gives up a term for another replica. The contract is worker.Leases'.
+// It wakes nobody: there is nothing to take before the pause is over.
+func (l Leases) PassOn(ctx context.Context, t domain.Tenure, pause, avoid time.Duration) (err error) {
+	defer translated("pass a tenant on", &err)
+	var b batch
+	b.add(passOn, t.TenantID, t.Replica, t.Epoch, pause.Seconds(), (pause + avoid).Seconds())
+	return l.s.runBatch(ctx, &b)
 }
 
 // Retire marks the replica dead on a clean shutdown.

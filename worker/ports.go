@@ -28,7 +28,8 @@ type Leases interface {
 	// self (a restarted process) or has missed a heartbeat. It frees their
 	// leases and returns how many.
 	Bury(ctx context.Context, self domain.Replica) (freed int, err error)
-	// Acquire takes up to limit free leases that are wanted or carry a command.
+	// Acquire takes up to limit free leases that are wanted or carry a command,
+	// but none that this replica has passed on a short while ago.
 	Acquire(ctx context.Context, replica uuid.UUID, limit int) ([]domain.Lease, error)
 	// Owned lists the leases of a replica with what is wanted of them now.
 	Owned(ctx context.Context, replica uuid.UUID) ([]domain.Lease, error)
@@ -37,6 +38,12 @@ type Leases interface {
 	// Release gives up exactly these terms; a term that is no longer held is
 	// skipped. The tenant may be taken again after the pause.
 	Release(ctx context.Context, terms []domain.Tenure, pause time.Duration) error
+	// PassOn releases a term whose tenant cannot connect from its replica. The
+	// tenant may be taken by others after the pause, by this replica only when
+	// it is still free after avoid more. Failures counts these calls until the
+	// tenant is reported as connected or a person asks for something. A term
+	// that is no longer held is skipped.
+	PassOn(ctx context.Context, t domain.Tenure, pause, avoid time.Duration) error
 	// Retire marks the replica dead on a clean shutdown.
 	Retire(ctx context.Context, replica uuid.UUID) error
 	// CommandDone clears a command that the owner has carried out, and says
