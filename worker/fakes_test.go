@@ -28,7 +28,8 @@ type fleet struct {
 
 type leaseRow struct {
 	domain.Lease
-	notBefore time.Time
+	notBefore, avoidUntil time.Time
+	avoid                 uuid.UUID
 }
 
 // opening is one attempt to connect.
@@ -45,6 +46,8 @@ func newFleet() *fleet {
 
 // tenant adds one that is wanted and has a linked phone.
 func (f *fleet) tenant() uuid.UUID {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	id := domain.NewID()
 	f.rows[id] = &leaseRow{Lease: domain.Lease{Tenure: domain.Tenure{TenantID: id}, Wanted: true, DeviceJID: id.String()}}
 	return id
@@ -57,13 +60,13 @@ func (f *fleet) pool(settings Settings) *Pool {
 	return NewPool(svc, domain.Replica{ID: domain.NewID(), Capacity: settings.Capacity})
 }
 
-// cut changes what WhatsApp refuses and ends the connections of a replica.
-func (f *fleet) cut(change func(), replica uuid.UUID) {
+// refuse changes whom WhatsApp refuses, and ends the connections of those.
+func (f *fleet) refuse(refuses func(replica, tenant uuid.UUID) bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	change()
+	f.refuses = refuses
 	for tenant, h := range f.online {
-		if f.rows[tenant].Replica == replica {
+		if refuses(f.rows[tenant].Replica, tenant) {
 			go h.Gone(domain.ReasonNetwork, "")
 		}
 	}
@@ -113,8 +116,9 @@ func (f fakeLeases) Heartbeat(_ context.Context, r domain.Replica, _ [][]byte, _
 	return v, nil
 }
 
-func (r *leaseRow) free(uuid.UUID) bool {
-	return r.Replica == uuid.Nil && r.Wanted && !r.notBefore.After(time.Now())
+func (r *leaseRow) free(replica uuid.UUID) bool {
+	now := time.Now()
+	return r.Replica == uuid.Nil && r.Wanted && !r.notBefore.After(now) && (r.avoid != replica || !r.avoidUntil.After(now))
 }
 
 func (f fakeLeases) Bury(context.Context, domain.Replica) (int, error) { return 0, nil }
@@ -163,6 +167,16 @@ func (f *fleet) release(t domain.Tenure, pause time.Duration) *leaseRow {
 	return row
 }
 
+func (f fakeLeases) PassOn(_ context.Context, t domain.Tenure, pause, avoid time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if row := f.release(t, pause); row != nil {
+		row.avoid, row.avoidUntil = t.Replica, row.notBefore.Add(avoid)
+		row.Failures++
+	}
+	return nil
+}
+
 func (f fakeLeases) Retire(_ context.Context, replica uuid.UUID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -189,6 +203,9 @@ func (f fakeReports) Report(_ context.Context, t domain.Tenure, l domain.LinkRep
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reports[t.TenantID] = append(f.reports[t.TenantID], l)
+	if l.Event == domain.EventConnected {
+		f.rows[t.TenantID].Failures, f.rows[t.TenantID].avoid = 0, uuid.Nil
+	}
 	return nil
 }
 
@@ -220,6 +237,7 @@ func (f fakePhones) Open(_ context.Context, _ domain.TenantProfile, t domain.Ten
 	defer f.mu.Unlock()
 	f.opened = append(f.opened, opening{t.Replica, t.TenantID, time.Now()})
 	if f.refuses(t.Replica, t.TenantID) {
+		delete(f.online, t.TenantID)
 		go h.Gone(domain.ReasonUnavailable, "")
 	} else {
 		f.online[t.TenantID] = h

@@ -36,6 +36,9 @@ type runner struct {
 	rounds     int
 	linkedAt   time.Time // when a phone was linked that has not connected yet
 	backoff    reconnectDelay
+	failures   int           // of the tenant to connect, on replicas before this one
+	lost       domain.Reason // why it is not connected
+	tries      atomic.Int64  // since when it tries to log in, unix nanoseconds; 0 if that does not count, see reach
 	online     atomic.Bool
 	paired     atomic.Bool  // a phone is linked
 	linking    atomic.Bool  // a code is shown, or a scanned phone has not connected yet
@@ -77,7 +80,7 @@ var (
 
 func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProfile, turns *turns) *runner {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	r := &runner{svc: svc, tenure: l.Tenure, turns: turns, turn: turns.join(ctx), ctx: ctx, cancel: cancel, jid: l.DeviceJID,
+	r := &runner{svc: svc, tenure: l.Tenure, turns: turns, turn: turns.join(ctx), ctx: ctx, cancel: cancel, jid: l.DeviceJID, failures: l.Failures,
 		orders: make(chan order, 4), events: make(chan event, 16), notes: make(chan domain.Reason, 1), done: make(chan struct{}),
 		logger: svc.Logger.With("tenant", l.TenantID.String(), "epoch", l.Epoch)}
 	r.profile.Store(&p)
@@ -130,6 +133,9 @@ func (r *runner) pause(wait time.Duration) {
 func (r *runner) serve() time.Duration {
 	if r.awaitTurn() != nil {
 		return 0
+	}
+	if r.jid != "" {
+		r.tries.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	a := &attempt{runner: r, closed: make(chan struct{})}
 	phone, err := r.svc.Phones.Open(r.ctx, *r.profile.Load(), r.tenure, r.jid, a)
@@ -225,8 +231,9 @@ func (r *runner) linked(jid string) time.Duration {
 }
 
 func (r *runner) connectedNow(phone Phone) {
-	r.linkedAt = time.Time{}
+	r.linkedAt, r.failures, r.lost = time.Time{}, 0, domain.ReasonNone
 	r.linking.Store(false)
+	r.tries.Store(0)
 	r.online.Store(true)
 	r.logger.Info("connected to WhatsApp")
 	r.report(domain.LinkReport{Event: domain.EventConnected, JID: r.jid})
@@ -288,6 +295,7 @@ func (r *runner) ended(reason domain.Reason, detail string, since time.Time) tim
 
 func (r *runner) reconnectLater(reason domain.Reason, detail string) time.Duration {
 	wait := r.backoff.next()
+	r.lost = reason
 	at := domain.Now().Add(wait)
 	r.report(domain.LinkReport{Event: domain.EventLost, Reason: reason, Detail: detail, RetryAt: &at})
 	return wait
