@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ func (f *Faults) init(s *Server) {
 // faultState is the set of states in force for a number.
 type faultState struct {
 	refuse, unavailable, holdAcks, restricted bool
+	refuseFrom                                string // an IP address; empty for none
 	dropAcks, swallow                         float64
 	ackDelay                                  time.Duration
 	tempBan                                   int
@@ -61,6 +63,7 @@ func (f *Faults) of(p *Phone) faultState {
 	b.unavailable = b.unavailable || a.unavailable
 	b.holdAcks = b.holdAcks || a.holdAcks
 	b.restricted = b.restricted || a.restricted
+	b.refuseFrom = cmp.Or(b.refuseFrom, a.refuseFrom)
 	b.dropAcks = max(b.dropAcks, a.dropAcks)
 	b.swallow = max(b.swallow, a.swallow)
 	b.ackDelay = max(b.ackDelay, a.ackDelay)

@@ -102,6 +102,7 @@ func (p *Pool) tick(ctx context.Context) error {
 		p.drain(ctx)
 		return nil
 	}
+	p.passOnStranded(view.Peers, attempt)
 	if p.deaf(ctx, view, attempt) {
 		p.drained = true
 		return nil
@@ -246,7 +247,7 @@ func (p *Pool) ended(r *runner) {
 	if err := p.fin.flush(ctx); err != nil {
 		r.logger.Warn("outcomes are not stored; their messages are sent again with the same id", "error", err)
 	}
-	if err := p.svc.Leases.Release(ctx, []domain.Tenure{r.tenure}, 0); err != nil {
+	if err := p.giveBack(ctx, r); err != nil {
 		r.logger.Warn("lease is not released", "error", err)
 	}
 }
