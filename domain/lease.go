@@ -26,8 +26,17 @@ type Replica struct {
 	StartedAt   time.Time
 	HeartbeatAt time.Time
 	ExpiresAt   time.Time
-	State       string
+	State       ReplicaState
 }
+
+// ReplicaState is what the others, and the operators, make of a replica.
+type ReplicaState string
+
+const (
+	ReplicaAlive    ReplicaState = "alive"
+	ReplicaDraining ReplicaState = "draining" // an operator wants it empty
+	ReplicaDead     ReplicaState = "dead"     // it ended, or was declared dead; it never comes back
+)
 
 // Command is what a person wants of the replica that owns a tenant. It waits
 // in the lease row until the owner has carried it out.

@@ -56,7 +56,9 @@ func (s *share) see(held, capacity int, v domain.ClusterView) {
 	s.unowed = counted(s.unowed, v.Free > 0)
 }
 
-func takesPart(peer domain.Replica) bool { return peer.State == "alive" && peer.Capacity > 0 }
+func takesPart(peer domain.Replica) bool {
+	return peer.State == domain.ReplicaAlive && peer.Capacity > 0
+}
 
 // part is the fair share of a replica: of all tenants as much as its capacity is
 // of all capacities, and not more than it can serve.

@@ -9,7 +9,7 @@ import (
 
 func peers(held ...int) (all []domain.Replica) {
 	for _, h := range held {
-		all = append(all, domain.Replica{State: "alive", Held: h, Capacity: 5000})
+		all = append(all, domain.Replica{State: domain.ReplicaAlive, Held: h, Capacity: 5000})
 	}
 	return all
 }
@@ -33,7 +33,7 @@ func balanced(t *testing.T, capacities, held []int, free int) []int {
 			var others []domain.Replica
 			for j, h := range held {
 				if j != i {
-					others = append(others, domain.Replica{State: "alive", Held: h, Capacity: capacities[j]})
+					others = append(others, domain.Replica{State: domain.ReplicaAlive, Held: h, Capacity: capacities[j]})
 				}
 			}
 			shares[i].see(held[i], capacities[i], domain.ClusterView{Free: free, Peers: others})
@@ -80,8 +80,8 @@ func TestShare_IsByCapacityAndComesToRest(t *testing.T) {
 func TestShare_WithTooFewPlacesEachIsFullAndNobodyGivesAway(t *testing.T) {
 	shares := make([]share, 2)
 	for range 10 {
-		shares[0].see(10, 10, domain.ClusterView{Free: 20, Peers: []domain.Replica{{State: "alive", Held: 30, Capacity: 30}}})
-		shares[1].see(30, 30, domain.ClusterView{Free: 20, Peers: []domain.Replica{{State: "alive", Held: 10, Capacity: 10}}})
+		shares[0].see(10, 10, domain.ClusterView{Free: 20, Peers: []domain.Replica{{State: domain.ReplicaAlive, Held: 30, Capacity: 30}}})
+		shares[1].see(30, 30, domain.ClusterView{Free: 20, Peers: []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Capacity: 10}}})
 	}
 	if a, b := shares[0].excess(10), shares[1].excess(30); a+b > 0 {
 		t.Errorf("%d and %d tenants are given away although both are full", a, b)
@@ -106,7 +106,7 @@ func TestShare_AloneTakesEverything(t *testing.T) {
 	if room := s.room(0, 5000); room != 5000 {
 		t.Errorf("room is %d, want all", room)
 	}
-	s.see(10, 5000, domain.ClusterView{Peers: []domain.Replica{{State: "draining", Held: 10, Capacity: 5000}}})
+	s.see(10, 5000, domain.ClusterView{Peers: []domain.Replica{{State: domain.ReplicaDraining, Held: 10, Capacity: 5000}}})
 	if room := s.room(10, 5000); room != 4990 || s.excess(10) != 0 {
 		t.Errorf("beside one that hands over, room is %d and excess %d", room, s.excess(10))
 	}

@@ -48,7 +48,7 @@ func (e *egress) hear(now time.Time, linked, failing int, peers []domain.Replica
 
 func anyWell(peers []domain.Replica) bool {
 	for _, p := range peers {
-		if p.State == "alive" && p.Connected > 0 && float64(p.Connected) >= wellPart*float64(p.Held) {
+		if p.State == domain.ReplicaAlive && p.Connected > 0 && float64(p.Connected) >= wellPart*float64(p.Held) {
 			return true
 		}
 	}

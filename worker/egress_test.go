@@ -9,7 +9,7 @@ import (
 
 func TestEgress_MovesOnlyWhatIsBetterOffElsewhere(t *testing.T) {
 	const ttl = 15 * time.Second
-	well := []domain.Replica{{State: "alive", Held: 10, Connected: 9}}
+	well := []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 9}}
 	start := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name            string
@@ -21,9 +21,9 @@ func TestEgress_MovesOnlyWhatIsBetterOffElsewhere(t *testing.T) {
 		{"cut off for a minute while another is well", 10, 10, well, time.Minute, true},
 		{"not yet a minute", 10, 10, well, 59 * time.Second, false},
 		{"half of them try in vain", 10, 5, well, time.Hour, false},
-		{"WhatsApp is down for all", 10, 10, []domain.Replica{{State: "alive", Held: 10, Connected: 1}}, time.Hour, false},
+		{"WhatsApp is down for all", 10, 10, []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 1}}, time.Hour, false},
 		{"alone", 10, 10, nil, time.Hour, false},
-		{"the other one is handing over", 10, 10, []domain.Replica{{State: "draining", Held: 10, Connected: 10}}, time.Hour, false},
+		{"the other one is handing over", 10, 10, []domain.Replica{{State: domain.ReplicaDraining, Held: 10, Connected: 10}}, time.Hour, false},
 		{"nothing is linked here", 0, 0, well, time.Hour, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -49,8 +49,8 @@ func TestEgress_MovesOnlyWhatIsBetterOffElsewhere(t *testing.T) {
 func TestEgress_TheTimeOfAnOutageForAllDoesNotCount(t *testing.T) {
 	var e egress
 	start, ttl := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC), 15*time.Second
-	e.hear(start, 10, 10, []domain.Replica{{State: "alive", Held: 10}}, ttl)
-	well := []domain.Replica{{State: "alive", Held: 10, Connected: 10}}
+	e.hear(start, 10, 10, []domain.Replica{{State: domain.ReplicaAlive, Held: 10}}, ttl)
+	well := []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 10}}
 	if e.hear(start.Add(time.Hour), 10, 8, well, ttl) {
 		t.Error("it hands everything over because another one recovered sooner")
 	}
@@ -61,7 +61,7 @@ func TestEgress_TheTimeOfAnOutageForAllDoesNotCount(t *testing.T) {
 
 func TestEgress_AMomentOnlineBeginsTheWaitAnew(t *testing.T) {
 	var e egress
-	well := []domain.Replica{{State: "alive", Held: 10, Connected: 10}}
+	well := []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 10}}
 	start := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 	e.hear(start, 10, 10, well, 15*time.Second)
 	e.hear(start.Add(50*time.Second), 10, 0, well, 15*time.Second)

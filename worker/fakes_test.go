@@ -92,7 +92,7 @@ type fakeLeases struct {
 func (f fakeLeases) Register(_ context.Context, r domain.Replica, _ time.Duration) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r.State = "alive"
+	r.State = domain.ReplicaAlive
 	f.replicas[r.ID] = &r
 	return nil
 }

@@ -98,7 +98,7 @@ func (p *Pool) tick(ctx context.Context) error {
 		p.svc.Logger.Info("took over from a dead replica", "leases", freed)
 	}
 	p.sweep(attempt)
-	if view.State == stateDraining {
+	if view.State == domain.ReplicaDraining {
 		p.drain(ctx)
 		return nil
 	}

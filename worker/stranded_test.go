@@ -11,7 +11,7 @@ import (
 )
 
 func TestStranded_OnlyWhileTheOthersHereAreConnectedAndAnotherReplicaIsWell(t *testing.T) {
-	well := []domain.Replica{{State: "alive", Held: 10, Connected: 9}}
+	well := []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 9}}
 	for name, tt := range map[string]struct {
 		others, online int
 		peers          []domain.Replica
@@ -22,9 +22,9 @@ func TestStranded_OnlyWhileTheOthersHereAreConnectedAndAnotherReplicaIsWell(t *t
 		"fewer are: it is the way out":         {10, 4, well, false},
 		"there are no others":                  {0, 0, well, true},
 		"no other replica":                     {9, 9, nil, false},
-		"the other one is not well":            {9, 9, []domain.Replica{{State: "alive", Held: 10, Connected: 7}}, false},
-		"the other one serves nobody":          {9, 9, []domain.Replica{{State: "alive"}}, false},
-		"the other one hands its tenants over": {9, 9, []domain.Replica{{State: "draining", Held: 10, Connected: 10}}, false},
+		"the other one is not well":            {9, 9, []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 7}}, false},
+		"the other one serves nobody":          {9, 9, []domain.Replica{{State: domain.ReplicaAlive}}, false},
+		"the other one hands its tenants over": {9, 9, []domain.Replica{{State: domain.ReplicaDraining, Held: 10, Connected: 10}}, false},
 	} {
 		if got := fitElsewhere(tt.others, tt.online, tt.peers); got != tt.want {
 			t.Errorf("%s: fit elsewhere is %v, want %v", name, got, tt.want)
