@@ -26,8 +26,17 @@ type Replica struct {
 	StartedAt   time.Time
 	HeartbeatAt time.Time
 	ExpiresAt   time.Time
-	State       string
+	State       ReplicaState
 }
+
+// ReplicaState is what the others, and the operators, make of a replica.
+type ReplicaState string
+
+const (
+	ReplicaAlive    ReplicaState = "alive"
+	ReplicaDraining ReplicaState = "draining" // an operator wants it empty
+	ReplicaDead     ReplicaState = "dead"     // it ended, or was declared dead; it never comes back
+)
 
 // Command is what a person wants of the replica that owns a tenant. It waits
 // in the lease row until the owner has carried it out.
@@ -47,6 +56,7 @@ type Lease struct {
 	DeviceJID string
 	Wanted    bool
 	Command   Command
+	Failures  int // replicas in a row that gave the tenant up because it could not connect from there
 }
 
 // Timings of the leases. TTL counts on the database's clock; the others on the

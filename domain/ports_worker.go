@@ -8,9 +8,9 @@ import (
 
 // ClusterView is what a heartbeat answers.
 type ClusterView struct {
-	State string // "alive", "draining", or "" when this incarnation is dead
-	Mine  int    // leases that the database says are mine
-	Free  int    // leases waiting for an owner, at most 1,000 counted
+	State ReplicaState // empty when this incarnation is dead
+	Mine  int          // leases that the database says are mine
+	Free  int          // leases waiting for an owner, at most 1,000 counted
 	Peers []Replica
 }
 

@@ -19,6 +19,7 @@ const (
 	ReasonPasskey      Reason = "passkey"         // WhatsApp asks for a passkey on the phone
 	ReasonStopped      Reason = "stopped"         // a person stopped it
 	ReasonDatabase     Reason = "database"        // our database does not answer
+	ReasonUnreachable  Reason = "unreachable"     // several replicas tried in vain while their other tenants are connected
 	ReasonClientFailed Reason = "client_failed"   // anything else that WhatsApp refused
 )
 
@@ -52,6 +53,7 @@ var reasons = map[Reason]reasonFacts{
 	ReasonPasskey:      {RemedyRetry, "WhatsApp asks for a passkey: confirm the request on the phone. If the phone shows none, link with a code instead.", "WhatsApp inaomba passkey: thibitisha ombi kwenye simu. Kama simu haionyeshi ombi, unganisha kwa code."},
 	ReasonStopped:      {RemedyStop, "Stopped.", "Imesimamishwa."},
 	ReasonDatabase:     {RemedyRetry, "The database does not answer. It will be tried again by itself.", "Hifadhidata haijibu. Itajaribiwa tena yenyewe."},
+	ReasonUnreachable:  {RemedyRetry, "Other numbers connect to WhatsApp, this one does not. It will be tried again by itself.", "Namba nyingine zinaungana na WhatsApp, hii haiungani. Itajaribiwa tena yenyewe."},
 	ReasonClientFailed: {RemedyRetry, "WhatsApp refused the connection. It will be tried again by itself.", "WhatsApp imekataa muunganisho. Utajaribiwa tena wenyewe."},
 }
 

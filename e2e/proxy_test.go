@@ -12,6 +12,7 @@ import (
 type proxy struct {
 	listener net.Listener
 	target   string
+	source   net.Addr // of its own connections; nil for any
 
 	mu    sync.Mutex
 	cut   bool
@@ -158,7 +159,8 @@ func (p *proxy) leave(conns ...net.Conn) {
 
 func (p *proxy) pass(client net.Conn) {
 	defer client.Close()
-	server, err := net.Dial("tcp", p.target)
+	dialer := net.Dialer{LocalAddr: p.source}
+	server, err := dialer.Dial("tcp", p.target)
 	if err != nil {
 		return
 	}

@@ -31,11 +31,11 @@ func (s *Server) replicasPage(ctx context.Context) (page replicasPage, err error
 	}
 	alive, now := 0, domain.Now()
 	for _, r := range all {
-		row := replicaRow{Replica: r, Here: r.Name == s.About.Replica, Age: max(0, now.Sub(r.HeartbeatAt)), Draining: r.State == "draining", Dead: r.State == "dead"}
+		row := replicaRow{Replica: r, Here: r.Name == s.About.Replica, Age: max(0, now.Sub(r.HeartbeatAt)), Draining: r.State == domain.ReplicaDraining, Dead: r.State == domain.ReplicaDead}
 		if r.Held > 0 {
 			row.Share = r.Connected * 100 / r.Held
 		}
-		if r.State == "alive" {
+		if r.State == domain.ReplicaAlive {
 			alive++
 		}
 		page.Rows = append(page.Rows, row)

@@ -81,7 +81,7 @@ func (s *Server) countReplicas(ctx context.Context, page *systemPage) error {
 	}
 	for _, r := range all {
 		switch {
-		case r.State == "dead":
+		case r.State == domain.ReplicaDead:
 		case domain.Now().Sub(r.HeartbeatAt) > domain.AlertReplicaAfter:
 			page.Late++
 		default:

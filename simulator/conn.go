@@ -27,6 +27,7 @@ const (
 type conn struct {
 	srv    *Server
 	ws     *websocket.Conn
+	from   string // the client's IP address
 	ctx    context.Context
 	cancel context.CancelFunc
 
@@ -43,8 +44,8 @@ type conn struct {
 	ended   atomic.Bool     // goodbye has been said
 }
 
-func newConn(s *Server, ws *websocket.Conn) *conn {
-	c := &conn{srv: s, ws: ws}
+func newConn(s *Server, ws *websocket.Conn, from string) *conn {
+	c := &conn{srv: s, ws: ws, from: from}
 	c.ctx, c.cancel = context.WithCancel(s.ctx)
 	c.frames.read = func() ([]byte, error) {
 		_, data, err := ws.Read(c.ctx)

@@ -10,6 +10,7 @@ import (
 // faultRequest is the body of POST /faults/{fault}. Which fields matter depends on the fault.
 type faultRequest struct {
 	Number string  `json:"number"` // "" is everybody
+	From   string  `json:"from"`   // an IP address
 	On     *bool   `json:"on"`     // of states; true when left out
 	P      float64 `json:"p"`      // probability
 	Millis int64   `json:"ms"`     // delay
@@ -25,16 +26,17 @@ func (r faultRequest) delay() time.Duration { return time.Duration(r.Millis) * t
 
 // faultCalls maps the names of the control API to the methods of Faults.
 var faultCalls = map[string]func(*Faults, faultRequest) any{
-	"drop-connections":    func(f *Faults, r faultRequest) any { f.DropConnections(r.Number); return nil },
-	"refuse-connections":  func(f *Faults, r faultRequest) any { f.RefuseConnections(r.Number, r.on()); return nil },
-	"service-unavailable": func(f *Faults, r faultRequest) any { f.ServiceUnavailable(r.Number, r.on()); return nil },
-	"drop-acks":           func(f *Faults, r faultRequest) any { f.DropAcks(r.Number, r.P); return nil },
-	"hold-acks":           func(f *Faults, r faultRequest) any { f.HoldAcks(r.Number, r.on()); return nil },
-	"delay-acks":          func(f *Faults, r faultRequest) any { f.DelayAcks(r.Number, r.delay()); return nil },
-	"swallow-server-acks": func(f *Faults, r faultRequest) any { f.SwallowServerAcks(r.Number, r.P); return nil },
-	"replaced":            func(f *Faults, r faultRequest) any { f.Replaced(r.Number); return nil },
-	"keep-replaced":       func(f *Faults, r faultRequest) any { f.KeepReplaced(r.Number, r.on()); return nil },
-	"logged-out":          func(f *Faults, r faultRequest) any { f.LoggedOut(r.Number); return nil },
+	"drop-connections":        func(f *Faults, r faultRequest) any { f.DropConnections(r.Number); return nil },
+	"refuse-connections":      func(f *Faults, r faultRequest) any { f.RefuseConnections(r.Number, r.on()); return nil },
+	"refuse-connections-from": func(f *Faults, r faultRequest) any { f.RefuseConnectionsFrom(r.Number, r.From); return nil },
+	"service-unavailable":     func(f *Faults, r faultRequest) any { f.ServiceUnavailable(r.Number, r.on()); return nil },
+	"drop-acks":               func(f *Faults, r faultRequest) any { f.DropAcks(r.Number, r.P); return nil },
+	"hold-acks":               func(f *Faults, r faultRequest) any { f.HoldAcks(r.Number, r.on()); return nil },
+	"delay-acks":              func(f *Faults, r faultRequest) any { f.DelayAcks(r.Number, r.delay()); return nil },
+	"swallow-server-acks":     func(f *Faults, r faultRequest) any { f.SwallowServerAcks(r.Number, r.P); return nil },
+	"replaced":                func(f *Faults, r faultRequest) any { f.Replaced(r.Number); return nil },
+	"keep-replaced":           func(f *Faults, r faultRequest) any { f.KeepReplaced(r.Number, r.on()); return nil },
+	"logged-out":              func(f *Faults, r faultRequest) any { f.LoggedOut(r.Number); return nil },
 	"temp-ban": func(f *Faults, r faultRequest) any {
 		f.TempBan(r.Number, r.Code, time.Duration(r.Expire)*time.Second)
 		return nil

@@ -19,6 +19,15 @@ func (f *Faults) RefuseConnections(number string, on bool) {
 	}
 }
 
+// RefuseConnectionsFrom cuts the present connections, and every new one that comes from this IP address
+// right after its handshake. An empty address ends it.
+func (f *Faults) RefuseConnectionsFrom(number, address string) {
+	f.set(number, func(s *faultState) { s.refuseFrom = address })
+	if address != "" {
+		f.DropConnections(number)
+	}
+}
+
 // ServiceUnavailable ends the present connections with stream error 503 and refuses logins with
 // failure 503, which a client takes as a reason to come back later.
 func (f *Faults) ServiceUnavailable(number string, on bool) {

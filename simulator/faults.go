@@ -1,6 +1,7 @@
 package simulator
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,7 @@ func (f *Faults) init(s *Server) {
 // faultState is the set of states in force for a number.
 type faultState struct {
 	refuse, unavailable, holdAcks, restricted, keepReplaced bool
+	refuseFrom                                              string // an IP address; empty for none
 	dropAcks, swallow                                       float64
 	ackDelay                                                time.Duration
 	tempBan                                                 int
@@ -62,6 +64,7 @@ func (f *Faults) of(p *Phone) faultState {
 	b.holdAcks = b.holdAcks || a.holdAcks
 	b.restricted = b.restricted || a.restricted
 	b.keepReplaced = b.keepReplaced || a.keepReplaced
+	b.refuseFrom = cmp.Or(b.refuseFrom, a.refuseFrom)
 	b.dropAcks = max(b.dropAcks, a.dropAcks)
 	b.swallow = max(b.swallow, a.swallow)
 	b.ackDelay = max(b.ackDelay, a.ackDelay)

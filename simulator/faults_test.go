@@ -40,6 +40,23 @@ func TestFault_ServiceUnavailable(t *testing.T) {
 	wait[*events.Connected](s.bot, "Connected again", nil)
 }
 
+func TestFault_RefuseConnectionsFromOneAddress(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, nil)
+	s.bot.forget()
+	s.wa.Faults().RefuseConnectionsFrom(s.owner.Number(), "192.0.2.1")
+	wait[*events.Disconnected](s.bot, "Disconnected", nil)
+	wait[*events.Connected](s.bot, "Connected again from elsewhere", nil)
+
+	s.bot.forget()
+	s.wa.Faults().RefuseConnectionsFrom(s.owner.Number(), "127.0.0.1")
+	wait[*events.Disconnected](s.bot, "Disconnected", nil)
+	s.bot.forget()
+	wait[*events.Disconnected](s.bot, "refused", nil)
+	s.wa.Faults().RefuseConnectionsFrom(s.owner.Number(), "")
+	wait[*events.Connected](s.bot, "Connected again", nil)
+}
+
 func TestFault_LoggedOutWhileConnectedAndAtLogin(t *testing.T) {
 	t.Parallel()
 	s := openShop(t, nil)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -55,7 +56,8 @@ func (s *Server) serveWebsocket(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.leave()
-	newConn(s, ws).run()
+	from, _, _ := net.SplitHostPort(r.RemoteAddr)
+	newConn(s, ws, from).run()
 }
 
 // serveFrontPage answers what whatsmeow.GetLatestVersion looks for, with the version that it has.

@@ -56,7 +56,7 @@ func (c *conn) login() bool {
 func (c *conn) refusedByFault(p *Phone) bool {
 	f := c.srv.faults.of(p)
 	switch {
-	case f.refuse:
+	case f.refuse, f.refuseFrom != "" && f.refuseFrom == c.from:
 		c.drop()
 	case f.unavailable:
 		c.refuse(reasonUnavailable, nil)

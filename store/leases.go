@@ -31,7 +31,7 @@ func (l Leases) Register(ctx context.Context, r domain.Replica, ttl time.Duratio
 func (l Leases) Heartbeat(ctx context.Context, r domain.Replica, accepted [][]byte, fresh []byte, ttl time.Duration) (view domain.ClusterView, err error) {
 	defer translated("heartbeat", &err)
 	var b batch
-	args := []any{r.ID, ttl.Seconds(), r.Held, r.Connected, fresh}
+	args := []any{r.ID, ttl.Seconds(), r.Held, r.Connected, fresh, r.Capacity}
 	known := "nonce IS NULL"
 	if len(accepted) > 0 {
 		var list strings.Builder
@@ -46,7 +46,7 @@ func (l Leases) Heartbeat(ctx context.Context, r domain.Replica, accepted [][]by
 			return found.Scan(&view.State)
 		}
 		return found.Err()
-	}, once(`UPDATE replicas SET heartbeat_at = flowhq_after(0), expires_at = flowhq_after($2), held = $3, connected = $4, nonce = $5
+	}, once(`UPDATE replicas SET heartbeat_at = flowhq_after(0), expires_at = flowhq_after($2), held = $3, connected = $4, nonce = $5, capacity = $6
 		WHERE id = $1 AND state <> 'dead' AND (`+known+`) RETURNING state`), args...)
 	b.read(func(found rows) error {
 		if found.Next() {
@@ -62,8 +62,10 @@ func (l Leases) Heartbeat(ctx context.Context, r domain.Replica, accepted [][]by
 	return view, err
 }
 
-// freeLease is the condition of a lease that waits for an owner; the index leases_free has it too.
-const freeLease = `owner IS NULL AND (wanted OR command <> '') AND not_before <= flowhq_after(0)`
+// freeLease is the condition of a lease that waits for an owner such as replica
+// $1; the index leases_free has the first half of it.
+const freeLease = `owner IS NULL AND (wanted OR command <> '') AND not_before <= flowhq_after(0)
+	AND (avoid IS NULL OR avoid <> $1 OR avoid_until <= flowhq_after(0))`
 
 var (
 	countLeases = statement(`SELECT (SELECT count(*) FROM leases WHERE owner = $1),
@@ -79,9 +81,12 @@ var (
 
 	release = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after($4)
 		WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
+
+	passOn = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after($4),
+		avoid = $2, avoid_until = flowhq_after($5), fail_count = fail_count + 1 WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
 )
 
-const leaseColumns = `tenant_id, owner, epoch, device_jid, wanted, command`
+const leaseColumns = `tenant_id, owner, epoch, device_jid, wanted, command, fail_count`
 
 func scanReplicas(found rows) (all []domain.Replica, err error) {
 	for found.Next() {
@@ -100,7 +105,7 @@ func scanLeases(found rows) (all []domain.Lease, err error) {
 		var l domain.Lease
 		var owner uuid.NullUUID
 		var device *string
-		if err := found.Scan(&l.TenantID, &owner, &l.Epoch, &device, &l.Wanted, &l.Command); err != nil {
+		if err := found.Scan(&l.TenantID, &owner, &l.Epoch, &device, &l.Wanted, &l.Command, &l.Failures); err != nil {
 			return nil, err
 		}
 		l.Replica = owner.UUID
@@ -182,6 +187,15 @@ func (l Leases) Leave(ctx context.Context, replica uuid.UUID) (err error) {
 	defer translated("leave", &err)
 	var b batch
 	b.add(once(`UPDATE replicas SET state = 'draining' WHERE id = $1 AND state = 'alive'`), replica)
+	return l.s.runBatch(ctx, &b)
+}
+
+// PassOn gives up a term for another replica. The contract is worker.Leases'.
+// It wakes nobody: there is nothing to take before the pause is over.
+func (l Leases) PassOn(ctx context.Context, t domain.Tenure, pause, avoid time.Duration) (err error) {
+	defer translated("pass a tenant on", &err)
+	var b batch
+	b.add(passOn, t.TenantID, t.Replica, t.Epoch, pause.Seconds(), (pause + avoid).Seconds())
 	return l.s.runBatch(ctx, &b)
 }
 

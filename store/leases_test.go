@@ -38,10 +38,10 @@ func TestHeartbeat_SeesTheCluster(t *testing.T) {
 			start(t, s, storetest.NewTenant(t, s).ID)
 		}
 		storetest.NewTenant(t, s) // not wanted
-		a.Held, a.Connected = 1, 1
+		a.Held, a.Connected, a.Capacity = 1, 1, 0
 		view, err := s.Leases().Heartbeat(t.Context(), a, nil, []byte("n1"), ttl)
 		must(t, err)
-		if view.State != "alive" || view.Mine != 1 || view.Free != 2 {
+		if view.State != domain.ReplicaAlive || view.Mine != 1 || view.Free != 2 {
 			t.Errorf("view %+v", view)
 		}
 		if len(view.Peers) != 1 || view.Peers[0].ID != b.ID || view.Peers[0].Name != "b" || view.Peers[0].Version != "v2" || view.Peers[0].Capacity != 7 || view.Peers[0].ExpiresAt.IsZero() {
@@ -49,7 +49,7 @@ func TestHeartbeat_SeesTheCluster(t *testing.T) {
 		}
 		view, err = s.Leases().Heartbeat(t.Context(), b, nil, []byte("n1"), ttl)
 		must(t, err)
-		if len(view.Peers) != 1 || view.Peers[0].Held != 1 || view.Peers[0].Connected != 1 {
+		if len(view.Peers) != 1 || view.Peers[0].Held != 1 || view.Peers[0].Connected != 1 || view.Peers[0].Capacity != 0 {
 			t.Errorf("peers of b: %+v", view.Peers)
 		}
 	})
@@ -58,7 +58,7 @@ func TestHeartbeat_SeesTheCluster(t *testing.T) {
 func TestHeartbeat_TellsACloneFromTheOriginal(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		self := storetest.Replica(t, s, "a")
-		beat := func(accepted [][]byte, fresh string) string {
+		beat := func(accepted [][]byte, fresh string) domain.ReplicaState {
 			view, err := s.Leases().Heartbeat(t.Context(), self, accepted, []byte(fresh), ttl)
 			must(t, err)
 			return view.State
@@ -72,14 +72,14 @@ func TestHeartbeat_TellsACloneFromTheOriginal(t *testing.T) {
 		for i, c := range []struct {
 			accepted [][]byte
 			fresh    string
-			want     string
+			want     domain.ReplicaState
 		}{
-			{nil, "1", "alive"},
-			{nonces("1"), "2", "alive"},
-			{nonces("1"), "3", ""},              // a copy that still holds the nonce before
-			{nonces("2", "lost"), "4", "alive"}, // the answer to "lost" never came, and it was not written
-			{nonces("4"), "5", "alive"},
-			{nonces("4", "5"), "6", "alive"}, // the answer to "5" never came, but it was written
+			{nil, "1", domain.ReplicaAlive},
+			{nonces("1"), "2", domain.ReplicaAlive},
+			{nonces("1"), "3", ""},                          // a copy that still holds the nonce before
+			{nonces("2", "lost"), "4", domain.ReplicaAlive}, // the answer to "lost" never came, and it was not written
+			{nonces("4"), "5", domain.ReplicaAlive},
+			{nonces("4", "5"), "6", domain.ReplicaAlive}, // the answer to "5" never came, but it was written
 			{nil, "7", ""},
 		} {
 			if got := beat(c.accepted, c.fresh); got != c.want {

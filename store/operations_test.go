@@ -248,7 +248,7 @@ func TestDrain_LetsAReplicaTakeNothingUntilItServesAgain(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		self := storetest.Replica(t, s, "a")
 		start(t, s, storetest.NewTenant(t, s).ID)
-		state := func(want string) {
+		state := func(want domain.ReplicaState) {
 			t.Helper()
 			var accepted [][]byte
 			if nonces := column(t, dbOf(s), "SELECT coalesce(nonce, '') FROM replicas"); nonces[0] != "" {
@@ -267,10 +267,10 @@ func TestDrain_LetsAReplicaTakeNothingUntilItServesAgain(t *testing.T) {
 		}
 		must(t, s.Operations().Drain(t.Context(), self.ID, true))
 		must(t, s.Operations().Drain(t.Context(), self.ID, true))
-		state("draining")
+		state(domain.ReplicaDraining)
 		acquire(0)
 		must(t, s.Operations().Drain(t.Context(), self.ID, false))
-		state("alive")
+		state(domain.ReplicaAlive)
 		acquire(1)
 		must(t, s.Leases().Retire(t.Context(), self.ID))
 		for _, id := range []uuid.UUID{self.ID, domain.NewID()} {

@@ -78,7 +78,7 @@ func (t Tenants) Delete(ctx context.Context, id uuid.UUID) (done bool, err error
 func (t Tenants) askDeletion(ctx context.Context, id uuid.UUID) error {
 	err := t.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		res, err := tx.NewUpdate().Table("leases").Set("wanted = ?", false).Set("command = ?", string(domain.CommandDelete)).
-			Set("not_before = flowhq_after(0)").Where("tenant_id = ?", id).Exec(ctx)
+			Set("not_before = flowhq_after(0)").Set("avoid = NULL").Where("tenant_id = ?", id).Exec(ctx)
 		if err != nil {
 			return err
 		}

@@ -35,9 +35,9 @@ func (o Operations) Replicas(ctx context.Context) (all []domain.Replica, err err
 // contract is handlers.Operations'; the pool sees it with its next heartbeat.
 func (o Operations) Drain(ctx context.Context, id uuid.UUID, on bool) (err error) {
 	defer translated("drain replica", &err)
-	state := "alive"
+	state := domain.ReplicaAlive
 	if on {
-		state = "draining"
+		state = domain.ReplicaDraining
 	}
 	return changedOne(ctx, o.s.write.NewUpdate().Table("replicas").Set("state = ?", state).Where("id = ? AND state <> 'dead'", id), "replica")
 }

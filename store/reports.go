@@ -23,6 +23,9 @@ var (
 	reportSession = statement(`UPDATE whatsapp_sessions SET state = $2, qr = $3, qr_expires_at = $4, pairing_code = $5, pairing_phone = $6, pairing_since = $7,
 		jid = $8, reason = $9, reason_detail = $10, retry_at = $11, last_seen_at = $12, connected_at = $13, updated_at = $14 WHERE tenant_id = $1`)
 
+	// reportReached forgets the replicas from which the tenant could not connect.
+	reportReached = statement(`UPDATE leases SET fail_count = 0, avoid = NULL WHERE tenant_id = $1 AND (fail_count > 0 OR avoid IS NOT NULL)`)
+
 	reportWorker = statement(`UPDATE worker_processes SET status = $2, last_error = $3, updated_at = $4 WHERE tenant_id = $1`)
 )
 
@@ -91,5 +94,8 @@ func (s *linkState) report(b *batch, t domain.Tenure, l domain.LinkReport, next 
 	b.add(reportTenant, t.TenantID, string(next.Tenant), now)
 	b.add(reportSession, t.TenantID, string(next.Session), l.QR, stampOrNil(l.QRExpiresAt), l.PairingCode, s.pairingPhone, stampOrNil(s.pairingSince),
 		s.jid, string(l.Reason), domain.CleanText(l.Detail), stampOrNil(l.RetryAt), stampOrNil(s.lastSeenAt), stampOrNil(s.connectedAt), now)
+	if l.Event == domain.EventConnected {
+		b.add(reportReached, t.TenantID)
+	}
 	b.add(reportWorker, t.TenantID, string(next.Worker), domain.CleanText(l.LastError), now)
 }

@@ -19,7 +19,8 @@ var (
 
 	steerWorker = statement(`UPDATE worker_processes SET status = $2, last_error = $3, updated_at = $4 WHERE tenant_id = $1`)
 
-	steerLease = statement(`UPDATE leases SET wanted = $2, command = $3, not_before = flowhq_after(0) WHERE tenant_id = $1`)
+	// steerLease also ends every pause: what a person asks for is tried at once, by whoever is there.
+	steerLease = statement(`UPDATE leases SET wanted = $2, command = $3, not_before = flowhq_after(0), avoid = NULL, fail_count = 0 WHERE tenant_id = $1`)
 )
 
 // Steer applies what a person wants. The contract is handlers.Tenants'.

@@ -7,9 +7,10 @@ import (
 	"flowhq/domain"
 )
 
-// Balance between replicas: whoever holds too much gives away, nobody takes
-// from a living owner. What is given away must not come straight back, so a
-// replica that has its share leaves free tenants to the others for a while.
+// Balance between replicas: each has a fair share by its capacity. Whoever holds
+// too much gives away, nobody takes from a living owner. What is given away must
+// not come straight back, so a replica that has its share leaves free tenants to
+// the others for a while.
 
 const (
 	// band is how far above its share a replica may be before it gives away.
@@ -27,33 +28,42 @@ const (
 
 // share is what a replica knows of the balance since its last heartbeat.
 type share struct {
-	fair   int  // tenants of each replica if all held the same; 0 = nobody else is there
+	fair   int  // tenants of this replica if all held their part; 0 = nobody else is there
 	hungry bool // another replica is below the band
 	above  int  // heartbeats in a row above the band
 	unowed int  // heartbeats in a row that saw free tenants
 }
 
 // see takes a heartbeat's answer into account.
-func (s *share) see(held int, v domain.ClusterView) {
-	total, replicas, lowest := held+v.Free, 1, held
+func (s *share) see(held, capacity int, v domain.ClusterView) {
+	total, capacities, peers := held+v.Free, capacity, 0
 	for _, peer := range v.Peers {
-		if peer.State != "alive" {
-			total += peer.Held // they come to us
-			continue
-		}
 		total += peer.Held
-		if peer.Held < peer.Capacity {
-			replicas++
-			lowest = min(lowest, peer.Held)
+		if takesPart(peer) { // the tenants of all others come to us
+			capacities += peer.Capacity
+			peers++
 		}
 	}
-	s.fair = 0
-	if replicas > 1 {
-		s.fair = (total + replicas - 1) / replicas
+	s.fair, s.hungry = 0, false
+	if peers > 0 {
+		s.fair = part(total, capacity, capacities)
+		s.hungry = slices.ContainsFunc(v.Peers, func(peer domain.Replica) bool {
+			fair := part(total, peer.Capacity, capacities)
+			return takesPart(peer) && peer.Held < fair-tolerance(fair)
+		})
 	}
-	s.hungry = s.fair > 0 && lowest < s.fair-s.tolerance()
 	s.above = counted(s.above, s.fair > 0 && held > s.limit())
 	s.unowed = counted(s.unowed, v.Free > 0)
+}
+
+func takesPart(peer domain.Replica) bool {
+	return peer.State == domain.ReplicaAlive && peer.Capacity > 0
+}
+
+// part is the fair share of a replica: of all tenants as much as its capacity is
+// of all capacities, and not more than it can serve.
+func part(total, capacity, capacities int) int {
+	return min((total*capacity+capacities-1)/capacities, capacity)
 }
 
 func counted(n int, again bool) int {
@@ -64,7 +74,7 @@ func counted(n int, again bool) int {
 }
 
 // tolerance is the width of the band; two replicas with one tenant are in balance.
-func (s *share) tolerance() int { return max(1, int(float64(s.fair)*band)) }
+func tolerance(fair int) int { return max(1, int(float64(fair)*band)) }
 
 // limit is what a replica may hold before it gives away: the upper edge of the
 // band, or its exact share while somebody is below the lower one.
@@ -72,7 +82,7 @@ func (s *share) limit() int {
 	if s.hungry {
 		return s.fair
 	}
-	return s.fair + s.tolerance()
+	return s.fair + tolerance(s.fair)
 }
 
 // room is how many more tenants a replica takes now.

@@ -5,9 +5,6 @@ import (
 	"errors"
 )
 
-// stateDraining is what a heartbeat answers while an operator wants the replica empty.
-const stateDraining = "draining"
-
 // drain hands every tenant over, once; the order is that of shutdown.
 func (p *Pool) drain(ctx context.Context) {
 	if p.drained {

@@ -18,6 +18,7 @@ type Metrics struct {
 	Ignored      *prometheus.CounterVec // by kind of chat
 	DeadLetters  prometheus.Counter
 	Reconnects   *prometheus.CounterVec // by reason
+	PassedOn     prometheus.Counter
 	FenceRejects prometheus.Counter
 	OldCounter   prometheus.Counter
 	Undecrypted  prometheus.Counter
@@ -43,6 +44,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Ignored:      vec("ignored_total", "Messages outside one-to-one chats.", "chat"),
 		DeadLetters:  counter("dead_letters_total", "Outbound messages given up."),
 		Reconnects:   vec("reconnects_total", "Connections to WhatsApp that ended.", "reason"),
+		PassedOn:     counter("tenants_passed_on_total", "Tenants left to other replicas because they could not connect from this one."),
 		FenceRejects: counter("fence_rejections_total", "Writes refused because the lease was lost."),
 		OldCounter:   counter("old_counter_total", "Redelivered ciphertexts that the ratchet had already passed."),
 		Undecrypted:  counter("undecryptable_total", "Messages that could not be decrypted; a retry was asked for."),
@@ -50,7 +52,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Panics:       counter("panics_total", "Panics caught in event handlers."),
 	}
 	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters,
-		m.Reconnects, m.FenceRejects, m.OldCounter, m.Undecrypted, m.Retries, m.Panics)
+		m.Reconnects, m.PassedOn, m.FenceRejects, m.OldCounter, m.Undecrypted, m.Retries, m.Panics)
 	return m
 }
 

@@ -46,7 +46,8 @@ func (r *runner) reload() {
 
 func (r *runner) restart() bool {
 	r.backoff.reset()
-	r.rounds = 0
+	r.rounds, r.failures = 0, 0
+	r.tries.Store(0)
 	r.acknowledge(domain.CommandRestart, true)
 	return true
 }

@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/time/rate"
 
 	"flowhq/domain"
 )
@@ -21,7 +21,7 @@ type Pool struct {
 	svc   *Services
 	self  domain.Replica
 	fin   *finisher
-	pacer *rate.Limiter
+	turns *turns
 
 	mu      sync.Mutex
 	runners map[uuid.UUID]*runner
@@ -31,6 +31,7 @@ type Pool struct {
 	beaten   instant     // when the last heartbeat began
 	watch    *time.Timer // fires when no heartbeat was confirmed in time
 	cut      atomic.Bool // it has fired: all runners are stopped, and nothing may be acquired
+	strays   int         // heartbeats in a row that saw more leases than runners
 	drained  bool        // an operator asked for it: everything is handed over, nothing is acquired
 	egress   egress      // likewise
 	share    share       // of this replica; the loop of Run alone touches it
@@ -44,12 +45,8 @@ var ErrBuried = errors.New("this replica was declared dead by the others")
 
 // NewPool makes a pool for one process incarnation.
 func NewPool(svc *Services, self domain.Replica) *Pool {
-	limit := rate.Inf
-	if svc.Settings.ConnectRate > 0 {
-		limit = rate.Limit(svc.Settings.ConnectRate)
-	}
 	return &Pool{svc: svc, self: self, fin: newFinisher(svc.Outbox, svc.Logger), runners: map[uuid.UUID]*runner{},
-		pacer: rate.NewLimiter(limit, max(svc.Settings.ConnectBurst, 1))}
+		turns: newTurns(svc.Settings.ConnectRate, svc.Settings.ConnectBurst)}
 }
 
 // Run serves until ctx ends, then hands everything back within the grace
@@ -131,17 +128,19 @@ func (p *Pool) tick(ctx context.Context) error {
 		p.svc.Logger.Info("took over from a dead replica", "leases", freed)
 	}
 	p.sweep(p.beaten.wall)
-	if view.State == stateDraining {
+	p.stray(ctx, view.Mine)
+	if view.State == domain.ReplicaDraining {
 		p.drain(ctx)
 		return nil
 	}
+	p.passOnStranded(view.Peers, p.beaten.wall)
 	if p.deaf(ctx, view, p.beaten.wall) {
 		p.drained = true
 		return nil
 	}
 	p.drained = false
 	held, _ := p.count()
-	p.share.see(held, view)
+	p.share.see(held, p.svc.Settings.Capacity, view)
 	p.shed()
 	return p.acquire(ctx)
 }
@@ -153,6 +152,7 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	_, _ = cryptorand.Read(fresh)
 	self := p.self
 	self.Held, self.Connected = p.count()
+	self.Capacity = p.offers()
 	p.relief.look(self.Connected)
 	view, err := p.svc.Leases.Heartbeat(ctx, self, p.nonces, fresh, p.svc.Settings.Timings.TTL)
 	if err != nil {
@@ -181,28 +181,40 @@ func (p *Pool) sweep(now time.Time) {
 	}()
 }
 
-// acquire takes free leases up to the capacity and starts their runners.
-func (p *Pool) acquire(ctx context.Context) error {
-	for {
-		held, _ := p.count()
-		room := min(p.share.room(held, p.svc.Settings.Capacity), 200)
+// acquireBatch bounds one statement of Acquire and one of Profiles.
+const acquireBatch = 200
+
+// acquire takes free leases up to the capacity and starts their runners, those
+// first whose customers wrote last.
+func (p *Pool) acquire(ctx context.Context) (err error) {
+	var taken []domain.Lease
+	for held, _ := p.count(); ; {
+		room := min(p.share.room(held+len(taken), p.svc.Settings.Capacity), acquireBatch)
 		if room <= 0 {
-			return nil
+			break
 		}
-		leases, err := p.svc.Leases.Acquire(ctx, p.self.ID, room)
-		if err != nil {
+		var leases []domain.Lease
+		if leases, err = p.svc.Leases.Acquire(ctx, p.self.ID, room); err != nil {
 			p.svc.Logger.Warn("leases are not acquired", "error", err)
-			return err
+			break // those taken before are served
 		}
 		if len(leases) == 0 {
-			return nil
+			break
 		}
-		p.serve(ctx, leases)
+		taken = append(taken, leases...)
 	}
+	if len(taken) == 0 || ctx.Err() != nil { // at the end all leases go back together
+		return err
+	}
+	heard := p.byRecency(ctx, taken)
+	for part := range slices.Chunk(taken, acquireBatch) {
+		p.serve(ctx, part, heard)
+	}
+	return err
 }
 
-// serve starts a runner for each lease.
-func (p *Pool) serve(ctx context.Context, leases []domain.Lease) {
+// serve starts a runner for each lease, in this order. heard says when customers wrote.
+func (p *Pool) serve(ctx context.Context, leases []domain.Lease, heard map[uuid.UUID]time.Time) {
 	ids := make([]uuid.UUID, len(leases))
 	for i, l := range leases {
 		ids[i] = l.TenantID
@@ -221,18 +233,21 @@ func (p *Pool) serve(ctx context.Context, leases []domain.Lease) {
 	}
 	for _, l := range leases {
 		if t, ok := byID[l.TenantID]; ok {
-			p.begin(l, t)
+			p.begin(l, t, heard[l.TenantID])
 		}
 	}
 }
 
-func (p *Pool) begin(l domain.Lease, t domain.TenantProfile) {
+func (p *Pool) begin(l domain.Lease, t domain.TenantProfile, heard time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if old := p.runners[l.TenantID]; old != nil {
 		old.lose(domain.ErrFenced) // a new term means that the old one is over
 	}
-	r := newRunner(p.svc, p.fin, l, t, p.pacer.Wait)
+	r := newRunner(p.svc, p.fin, l, t, p.turns)
+	if !heard.IsZero() {
+		r.heard.Store(heard.UnixNano())
+	}
 	p.runners[l.TenantID] = r
 	if l.Command != domain.CommandNone {
 		r.orders <- order{lease: l}
@@ -263,7 +278,7 @@ func (p *Pool) ended(r *runner) {
 	if err := p.fin.flush(ctx); err != nil {
 		r.logger.Warn("outcomes are not stored; their messages are sent again with the same id", "error", err)
 	}
-	if err := p.svc.Leases.Release(ctx, []domain.Tenure{r.tenure}, 0); err != nil {
+	if err := p.giveBack(ctx, r); err != nil {
 		r.logger.Warn("lease is not released", "error", err)
 	}
 }

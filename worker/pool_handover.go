@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"flowhq/domain"
@@ -45,6 +46,35 @@ func (p *Pool) regain(ctx context.Context) error {
 	}
 	p.cut.Store(false)
 	return nil
+}
+
+// straysAfter heartbeats in a row with more leases than runners something is
+// wrong; before, runners may just be ending.
+const straysAfter = 2
+
+// stray gives leases back that nobody serves here: the answer to an acquisition
+// may have been lost on its way. A term whose runner is just ending may be among
+// them; then what it sent last is sent again under the same id.
+func (p *Pool) stray(ctx context.Context, leases int) {
+	held, _ := p.count()
+	if p.strays = counted(p.strays, leases > held); p.strays < straysAfter {
+		return
+	}
+	owned, err := p.svc.Leases.Owned(ctx, p.self.ID)
+	if err != nil {
+		p.svc.Logger.Warn("own leases are not readable", "error", err)
+		return
+	}
+	p.mu.Lock()
+	unserved := slices.DeleteFunc(owned, func(l domain.Lease) bool { return p.runners[l.TenantID] != nil })
+	p.mu.Unlock()
+	if len(unserved) == 0 {
+		return
+	}
+	p.svc.Logger.Warn("leases that nobody serves here go back", "leases", len(unserved))
+	if err := p.svc.Leases.Release(ctx, termsOf(unserved), 0); err != nil {
+		p.svc.Logger.Warn("leases are not released", "error", err)
+	}
 }
 
 // releaseAll gives back every lease that the database holds for this replica.

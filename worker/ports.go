@@ -18,7 +18,8 @@ type Leases interface {
 	// Register adds the row of this process incarnation.
 	Register(ctx context.Context, r domain.Replica, ttl time.Duration) error
 	// Heartbeat renews the row of r.ID by compare-and-swap on the nonce:
-	// accepted are the nonces that the caller may have written before. An
+	// accepted are the nonces that the caller may have written before. What it
+	// holds, has connected and offers to serve is stored for the others. An
 	// empty State in the answer means that this incarnation was declared dead
 	// or cloned, and must exit.
 	Heartbeat(ctx context.Context, r domain.Replica, accepted [][]byte, fresh []byte, ttl time.Duration) (domain.ClusterView, error)
@@ -27,7 +28,8 @@ type Leases interface {
 	// self (a restarted process) or has missed a heartbeat. It frees their
 	// leases and returns how many.
 	Bury(ctx context.Context, self domain.Replica) (freed int, err error)
-	// Acquire takes up to limit free leases that are wanted or carry a command.
+	// Acquire takes up to limit free leases that are wanted or carry a command,
+	// but none that this replica has passed on a short while ago.
 	Acquire(ctx context.Context, replica uuid.UUID, limit int) ([]domain.Lease, error)
 	// Owned lists the leases of a replica with what is wanted of them now.
 	Owned(ctx context.Context, replica uuid.UUID) ([]domain.Lease, error)
@@ -39,6 +41,12 @@ type Leases interface {
 	// Leave says that the replica hands everything over from now on, so that
 	// the others count on taking its tenants.
 	Leave(ctx context.Context, replica uuid.UUID) error
+	// PassOn releases a term whose tenant cannot connect from its replica. The
+	// tenant may be taken by others after the pause, by this replica only when
+	// it is still free after avoid more. Failures counts these calls until the
+	// tenant is reported as connected or a person asks for something. A term
+	// that is no longer held is skipped.
+	PassOn(ctx context.Context, t domain.Tenure, pause, avoid time.Duration) error
 	// Retire marks the replica dead on a clean shutdown.
 	Retire(ctx context.Context, replica uuid.UUID) error
 	// CommandDone clears a command that the owner has carried out, and says
@@ -50,6 +58,9 @@ type Leases interface {
 type Profiles interface {
 	// Profiles returns the tenants with these ids; unknown ids are left out.
 	Profiles(ctx context.Context, ids []uuid.UUID) ([]domain.TenantProfile, error)
+	// LastHeard says when a customer last wrote to each of these tenants, where
+	// that is long ago to the hour. Those to whom nobody wrote are left out.
+	LastHeard(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]time.Time, error)
 }
 
 // Reports writes what a runner observed of its link. Each write is fenced and

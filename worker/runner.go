@@ -19,7 +19,8 @@ type runner struct {
 	logger  *slog.Logger
 	profile atomic.Pointer[domain.TenantProfile]
 	sender  *sender
-	connect func(context.Context) error // waits for its turn to connect
+	turns   *turns
+	turn    func() error // the place in their line that was taken at once; nil once it is used
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -35,6 +36,9 @@ type runner struct {
 	rounds     int
 	linkedAt   time.Time // when a phone was linked that has not connected yet
 	backoff    reconnectDelay
+	failures   int           // of the tenant to connect, on replicas before this one
+	lost       domain.Reason // why it is not connected
+	tries      atomic.Int64  // since when it tries to log in, unix nanoseconds; 0 if that does not count, see reach
 	online     atomic.Bool
 	paired     atomic.Bool  // a phone is linked
 	linking    atomic.Bool  // a code is shown, or a scanned phone has not connected yet
@@ -74,9 +78,9 @@ var (
 	errShutdown = errors.New("the process is shutting down")
 )
 
-func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProfile, connect func(context.Context) error) *runner {
+func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProfile, turns *turns) *runner {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	r := &runner{svc: svc, tenure: l.Tenure, connect: connect, ctx: ctx, cancel: cancel, jid: l.DeviceJID,
+	r := &runner{svc: svc, tenure: l.Tenure, turns: turns, turn: turns.join(ctx), ctx: ctx, cancel: cancel, jid: l.DeviceJID, failures: l.Failures,
 		orders: make(chan order, 4), events: make(chan event, 16), notes: make(chan domain.Reason, 1), done: make(chan struct{}),
 		logger: svc.Logger.With("tenant", l.TenantID.String(), "epoch", l.Epoch)}
 	r.profile.Store(&p)
@@ -127,8 +131,11 @@ func (r *runner) pause(wait time.Duration) {
 
 // serve holds one connection and returns how long to wait before the next.
 func (r *runner) serve() time.Duration {
-	if err := r.connect(r.ctx); err != nil {
+	if r.awaitTurn() != nil {
 		return 0
+	}
+	if r.jid != "" {
+		r.tries.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	a := &attempt{runner: r, closed: make(chan struct{})}
 	phone, err := r.svc.Phones.Open(r.ctx, *r.profile.Load(), r.tenure, r.jid, a)
@@ -144,6 +151,16 @@ func (r *runner) serve() time.Duration {
 		phone.Close()
 	}()
 	return r.follow(a, phone)
+}
+
+// awaitTurn waits until this runner may connect. The first place in the line is
+// taken by who makes the runner: goroutines start in any order.
+func (r *runner) awaitTurn() error {
+	turn := r.turn
+	if r.turn = nil; turn == nil {
+		turn = r.turns.join(r.ctx)
+	}
+	return turn()
 }
 
 // follow handles the events of one connection until it ends.
@@ -214,8 +231,9 @@ func (r *runner) linked(jid string) time.Duration {
 }
 
 func (r *runner) connectedNow(phone Phone) {
-	r.linkedAt = time.Time{}
+	r.linkedAt, r.failures, r.lost = time.Time{}, 0, domain.ReasonNone
 	r.linking.Store(false)
+	r.tries.Store(0)
 	r.online.Store(true)
 	r.logger.Info("connected to WhatsApp")
 	r.report(domain.LinkReport{Event: domain.EventConnected, JID: r.jid})
@@ -277,6 +295,7 @@ func (r *runner) ended(reason domain.Reason, detail string, since time.Time) tim
 
 func (r *runner) reconnectLater(reason domain.Reason, detail string) time.Duration {
 	wait := r.backoff.next()
+	r.lost = reason
 	at := domain.Now().Add(wait)
 	r.report(domain.LinkReport{Event: domain.EventLost, Reason: reason, Detail: detail, RetryAt: &at})
 	return wait

@@ -1,0 +1,269 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"flowhq/domain"
+)
+
+// fleet is the database and WhatsApp as pools see them, in memory, for tests in
+// virtual time. What it does not need is not there: a call of it panics.
+type fleet struct {
+	mu       sync.Mutex
+	rows     map[uuid.UUID]*leaseRow
+	replicas map[uuid.UUID]*domain.Replica
+	heard    map[uuid.UUID]time.Time
+	reports  map[uuid.UUID][]domain.LinkReport
+	opened   []opening
+	online   map[uuid.UUID]PhoneHandler           // by tenant
+	refuses  func(replica, tenant uuid.UUID) bool // WhatsApp does not let this one in from there
+	silent   bool                                 // the answer to the next acquisition is lost on its way
+}
+
+var errSilent = errors.New("the database does not answer")
+
+type leaseRow struct {
+	domain.Lease
+	notBefore, avoidUntil time.Time
+	avoid                 uuid.UUID
+}
+
+// opening is one attempt to connect.
+type opening struct {
+	replica, tenant uuid.UUID
+	at              time.Time
+}
+
+func newFleet() *fleet {
+	return &fleet{rows: map[uuid.UUID]*leaseRow{}, replicas: map[uuid.UUID]*domain.Replica{}, heard: map[uuid.UUID]time.Time{},
+		reports: map[uuid.UUID][]domain.LinkReport{}, online: map[uuid.UUID]PhoneHandler{},
+		refuses: func(uuid.UUID, uuid.UUID) bool { return false }}
+}
+
+// tenant adds one that is wanted and has a linked phone.
+func (f *fleet) tenant() uuid.UUID {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := domain.NewID()
+	f.rows[id] = &leaseRow{Lease: domain.Lease{Tenure: domain.Tenure{TenantID: id}, Wanted: true, DeviceJID: id.String()}}
+	return id
+}
+
+// pool makes one replica of the fleet.
+func (f *fleet) pool(settings Settings) *Pool {
+	svc := &Services{Leases: fakeLeases{fleet: f}, Profiles: fakeProfiles{f}, Reports: fakeReports{f}, Outbox: fakeOutbox{}, Ratchet: fakeRatchet{},
+		Phones: fakePhones{fleet: f}, Trust: NewTrust(settings.Timings), Waker: fakeWaker{}, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: slog.New(slog.DiscardHandler), Settings: settings}
+	return NewPool(svc, domain.Replica{ID: domain.NewID(), Capacity: settings.Capacity})
+}
+
+// refuse changes whom WhatsApp refuses, and ends the connections of those.
+func (f *fleet) refuse(refuses func(replica, tenant uuid.UUID) bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refuses = refuses
+	for tenant, h := range f.online {
+		if refuses(f.rows[tenant].Replica, tenant) {
+			go h.Gone(domain.ReasonNetwork, "")
+		}
+	}
+}
+
+// openings counts a replica's attempts to connect.
+func (f *fleet) openings(replica uuid.UUID) (n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, o := range f.opened {
+		if o.replica == replica {
+			n++
+		}
+	}
+	return n
+}
+
+type fakeLeases struct {
+	Leases
+	*fleet
+}
+
+func (f fakeLeases) Register(_ context.Context, r domain.Replica, _ time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r.State = domain.ReplicaAlive
+	f.replicas[r.ID] = &r
+	return nil
+}
+
+func (f fakeLeases) Heartbeat(_ context.Context, r domain.Replica, _ [][]byte, _ []byte, _ time.Duration) (v domain.ClusterView, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	mine := f.replicas[r.ID]
+	mine.Held, mine.Connected, mine.Capacity = r.Held, r.Connected, r.Capacity
+	for id, peer := range f.replicas {
+		if id != r.ID {
+			v.Peers = append(v.Peers, *peer)
+		}
+	}
+	for _, row := range f.rows {
+		if row.free(r.ID) {
+			v.Free++
+		}
+		if row.Replica == r.ID {
+			v.Mine++
+		}
+	}
+	v.State = mine.State
+	return v, nil
+}
+
+func (r *leaseRow) free(replica uuid.UUID) bool {
+	now := time.Now()
+	return r.Replica == uuid.Nil && r.Wanted && !r.notBefore.After(now) && (r.avoid != replica || !r.avoidUntil.After(now))
+}
+
+func (f fakeLeases) Bury(context.Context, domain.Replica) (int, error) { return 0, nil }
+
+func (f fakeLeases) Acquire(_ context.Context, replica uuid.UUID, limit int) (taken []domain.Lease, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, row := range f.rows {
+		if len(taken) < limit && row.free(replica) {
+			row.Replica = replica
+			row.Epoch++
+			taken = append(taken, row.Lease)
+		}
+	}
+	slices.SortFunc(taken, func(a, b domain.Lease) int { return slices.Compare(a.TenantID[:], b.TenantID[:]) })
+	if f.silent {
+		f.silent = false
+		return nil, errSilent
+	}
+	return taken, nil
+}
+
+func (f fakeLeases) Owned(_ context.Context, replica uuid.UUID) (owned []domain.Lease, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, row := range f.rows {
+		if row.Replica == replica {
+			owned = append(owned, row.Lease)
+		}
+	}
+	return owned, nil
+}
+
+func (f fakeLeases) Release(_ context.Context, terms []domain.Tenure, pause time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range terms {
+		f.release(t, pause)
+	}
+	return nil
+}
+
+func (f *fleet) release(t domain.Tenure, pause time.Duration) *leaseRow {
+	row := f.rows[t.TenantID]
+	if row.Tenure != t {
+		return nil
+	}
+	row.Replica, row.notBefore = uuid.Nil, time.Now().Add(pause)
+	row.Epoch++
+	return row
+}
+
+func (f fakeLeases) PassOn(_ context.Context, t domain.Tenure, pause, avoid time.Duration) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if row := f.release(t, pause); row != nil {
+		row.avoid, row.avoidUntil = t.Replica, row.notBefore.Add(avoid)
+		row.Failures++
+	}
+	return nil
+}
+
+func (f fakeLeases) Leave(_ context.Context, replica uuid.UUID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.replicas[replica].State = domain.ReplicaDraining
+	return nil
+}
+
+func (f fakeLeases) Retire(_ context.Context, replica uuid.UUID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.replicas, replica)
+	return nil
+}
+
+type fakeProfiles struct{ *fleet }
+
+func (f fakeProfiles) Profiles(_ context.Context, ids []uuid.UUID) (all []domain.TenantProfile, _ error) {
+	for _, id := range ids {
+		all = append(all, domain.TenantProfile{TenantView: domain.TenantView{Tenant: domain.Tenant{ID: id}}})
+	}
+	return all, nil
+}
+
+func (f fakeProfiles) LastHeard(context.Context, []uuid.UUID) (map[uuid.UUID]time.Time, error) {
+	return f.heard, nil
+}
+
+type fakeReports struct{ *fleet }
+
+func (f fakeReports) Report(_ context.Context, t domain.Tenure, l domain.LinkReport) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reports[t.TenantID] = append(f.reports[t.TenantID], l)
+	if l.Event == domain.EventConnected {
+		f.rows[t.TenantID].Failures, f.rows[t.TenantID].avoid = 0, uuid.Nil
+	}
+	return nil
+}
+
+type fakeOutbox struct{ Outbox }
+
+func (fakeOutbox) Due(context.Context, uuid.UUID, int, []string) ([]domain.Outbound, time.Time, error) {
+	return nil, time.Time{}, nil
+}
+
+func (fakeOutbox) Overdue(context.Context, uuid.UUID, time.Time) ([]uuid.UUID, error) {
+	return nil, nil
+}
+
+type fakeRatchet struct{ Ratchet }
+
+func (fakeRatchet) Sweep(context.Context, time.Duration) error { return nil }
+
+type fakeWaker struct{ domain.Waker }
+
+func (fakeWaker) Wakes(context.Context) <-chan uuid.UUID { return nil }
+
+type fakePhones struct {
+	Phones
+	*fleet
+}
+
+func (f fakePhones) Open(_ context.Context, _ domain.TenantProfile, t domain.Tenure, _ string, h PhoneHandler) (Phone, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opened = append(f.opened, opening{t.Replica, t.TenantID, time.Now()})
+	if f.refuses(t.Replica, t.TenantID) {
+		delete(f.online, t.TenantID)
+		go h.Gone(domain.ReasonUnavailable, "")
+	} else {
+		f.online[t.TenantID] = h
+		go h.Connected()
+	}
+	return fakePhone{}, nil
+}
+
+type fakePhone struct{ Phone }
+
+func (fakePhone) Close() {}

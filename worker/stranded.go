@@ -1,0 +1,91 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"flowhq/domain"
+)
+
+// A single tenant may be unable to connect from here although this replica's way
+// to WhatsApp is in order: then another replica tries. When several have, it is
+// the number, not the place, and it is tried ever more seldom.
+
+const (
+	// strandedAfter times to live of a lease a tenant may try to connect in vain.
+	// As long again this replica leaves it to others.
+	strandedAfter = 4
+	// triedEnough replicas in a row: then people are told, and each further one
+	// comes twice as late as the one before, between these.
+	triedEnough = 3
+	rarelyFirst = time.Minute
+	rarelyLast  = 30 * time.Minute
+)
+
+var errStranded = errors.New("the tenant cannot connect from this replica")
+
+// fitElsewhere reports whether a tenant that cannot connect would be better off
+// on another replica: most of the others that are linked here are connected, and
+// another replica is well.
+func fitElsewhere(others, online int, peers []domain.Replica) bool {
+	return float64(online) >= deafPart*float64(others) && anyWell(peers)
+}
+
+// restFor is how long nobody takes a tenant that could not connect from so many
+// replicas in a row.
+func restFor(failures int, ttl time.Duration) time.Duration {
+	if failures < triedEnough {
+		return ttl * 2 / 3
+	}
+	return min(rarelyFirst<<min(failures-triedEnough, 10), rarelyLast)
+}
+
+// passOnStranded ends the tenures of tenants that have tried to connect in vain
+// for long enough, a few at once.
+func (p *Pool) passOnStranded(peers []domain.Replica, now time.Time) {
+	linked, online, _ := p.reach(peers)
+	if !fitElsewhere(linked-1, online, peers) {
+		return
+	}
+	left := shedMost
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.runners {
+		if left > 0 && r.stranded(now) {
+			r.cancel(errStranded)
+			left--
+		}
+	}
+}
+
+func (r *runner) stranded(now time.Time) bool {
+	since := r.tries.Load()
+	return since != 0 && now.UnixNano()-since >= int64(strandedAfter*r.svc.Settings.Timings.TTL) && !r.linking.Load() && r.ctx.Err() == nil
+}
+
+// giveBack releases the lease of a runner that has ended.
+func (p *Pool) giveBack(ctx context.Context, r *runner) error {
+	if errors.Is(context.Cause(r.ctx), errStranded) {
+		return r.passOn(ctx)
+	}
+	return p.svc.Leases.Release(ctx, []domain.Tenure{r.tenure}, 0)
+}
+
+// passOn leaves the tenant to another replica and tells people when it is tried again.
+func (r *runner) passOn(ctx context.Context) error {
+	ttl, failures := r.svc.Settings.Timings.TTL, r.failures+1
+	rest := restFor(failures, ttl)
+	at := domain.Now().Add(rest)
+	said := domain.LinkReport{Event: domain.EventLost, Reason: r.lost, Detail: "This number could not be connected from one server; another one tries next.", RetryAt: &at}
+	if said.Reason == domain.ReasonNone {
+		said.Reason = domain.ReasonUnavailable // the first attempt is not over yet
+	}
+	if failures >= triedEnough {
+		said.Reason, said.Detail = domain.ReasonUnreachable, "Other numbers are connected, but this one could not be connected from any server that tried."
+	}
+	r.logger.Warn("the tenant cannot connect from here; another replica tries", "reason", r.lost, "failures", failures, "after", rest)
+	r.svc.Metrics.PassedOn.Inc()
+	r.report(said)
+	return r.svc.Leases.PassOn(ctx, r.tenure, rest, strandedAfter*ttl)
+}
