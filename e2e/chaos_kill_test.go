@@ -38,8 +38,13 @@ func (c chaos) long(t *testing.T) chaos {
 // all messages are given out.
 func (c chaos) open(t *testing.T, cables bool, more ...setting) (*fleet, *storm, *rand.Rand) {
 	t.Helper()
+	return c.openOn(t, postgresDatabase(t), cables, more...)
+}
+
+func (c chaos) openOn(t *testing.T, db database, cables bool, more ...setting) (*fleet, *storm, *rand.Rand) {
+	t.Helper()
 	settings := append([]setting{{"FLOWHQ_LEASE_TTL", c.ttl.String()}, {"FLOWHQ_CONNECT_RATE", "20"}, {"FLOWHQ_CONNECT_BURST", "50"}}, more...)
-	f := newFleet(t, c.replicas, cables, settings...)
+	f := newFleetOn(t, db, c.replicas, cables, settings...)
 	s := newStorm(t, f.w, c.tenants, 1)
 	f.spread(t, c.tenants, c.replicas, 3*time.Minute)
 	f.whole(t, s, time.Minute)

@@ -49,9 +49,15 @@ func postgresDatabase(t *testing.T) database {
 	if address == "" {
 		t.Skipf("\n*** NOT TESTED ON POSTGRES: set %s=postgres://… to the address of a role that may create databases ***", postgresVariable)
 	}
+	return databaseAt(t, address)
+}
+
+// databaseAt makes an empty database in a cluster.
+func databaseAt(t *testing.T, address string) database {
+	t.Helper()
 	u, err := url.Parse(address)
 	if err != nil {
-		t.Fatalf("%s: %v", postgresVariable, err)
+		t.Fatalf("%s: %v", address, err)
 	}
 	random := make([]byte, 6)
 	_, _ = rand.Read(random)

@@ -23,11 +23,11 @@ type member struct {
 	db, wa *proxy // nil: plugged in directly
 }
 
-// newFleet starts so many replicas. With cables each reaches the database and
+// newFleetOn starts so many replicas. With cables each reaches the database and
 // WhatsApp through proxies of its own.
-func newFleet(t *testing.T, size int, cables bool, more ...setting) *fleet {
+func newFleetOn(t *testing.T, db database, size int, cables bool, more ...setting) *fleet {
 	t.Helper()
-	f := &fleet{w: newIdleWorld(t, postgresDatabase(t), more...)}
+	f := &fleet{w: newIdleWorld(t, db, more...)}
 	f.w.addKey(t)
 	for i := range size {
 		f.join(t, fmt.Sprintf("replica-%d", i+1), cables)

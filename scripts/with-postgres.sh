@@ -4,7 +4,9 @@
 #
 #   scripts/with-postgres.sh go test ./...
 #
-# The command finds the administrator's address in FLOWHQ_TEST_POSTGRES.
+# The command finds the administrator's address in FLOWHQ_TEST_POSTGRES, and in
+# FLOWHQ_TEST_POSTGRES_RESTART a program that kills the cluster and starts it
+# again, as after a power cut.
 set -eu
 
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
@@ -22,7 +24,7 @@ fi
 
 stop() {
   run "$bin/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1 || true
-  rm -rf "$dir"
+  rm -rf "$dir" "$dir.restart"
 }
 trap stop EXIT
 trap 'exit 130' INT TERM
@@ -37,4 +39,11 @@ done
 
 FLOWHQ_TEST_POSTGRES="postgres://postgres@127.0.0.1:$port/postgres?sslmode=disable"
 export FLOWHQ_TEST_POSTGRES
+FLOWHQ_TEST_POSTGRES_RESTART="$dir.restart"
+export FLOWHQ_TEST_POSTGRES_RESTART
+as=""
+[ "$(id -u)" != 0 ] || as="setpriv --reuid=postgres --regid=$(id -g postgres) --clear-groups"
+printf '#!/bin/sh\ncd "%s" && exec %s "%s/pg_ctl" -D "%s/data" -w -t 30 -m immediate -l "%s/log" restart >/dev/null\n' \
+  "$dir" "$as" "$bin" "$dir" "$dir" >"$FLOWHQ_TEST_POSTGRES_RESTART"
+chmod +x "$FLOWHQ_TEST_POSTGRES_RESTART"
 "$@"
