@@ -48,6 +48,7 @@ type verdict struct {
 	OutageMax  float64 `json:"outage_max_s,omitempty"`
 	SocketsMax float64 `json:"sockets_closed_max_s,omitempty"` // after the database was gone
 	MovedMax   float64 `json:"moved_max_s,omitempty"`          // until others held the tenants
+	SpreadMax  float64 `json:"spread_s,omitempty"`             // until the tenants were spread again
 	Limits     string  `json:"limits,omitempty"`               // what the figures had to keep
 }
 

@@ -34,8 +34,15 @@ type share struct {
 	unowed int  // heartbeats in a row that saw free tenants
 }
 
-// see takes a heartbeat's answer into account.
+// see takes the answer of a heartbeat in turn into account.
 func (s *share) see(held, capacity int, v domain.ClusterView) {
+	s.look(held, capacity, v)
+	s.above = counted(s.above, s.fair > 0 && held > s.limit())
+	s.unowed = counted(s.unowed, v.Free > 0)
+}
+
+// look takes that of any heartbeat into account.
+func (s *share) look(held, capacity int, v domain.ClusterView) {
 	total, capacities, peers := held+v.Free, capacity, 0
 	for _, peer := range v.Peers {
 		total += peer.Held
@@ -52,8 +59,6 @@ func (s *share) see(held, capacity int, v domain.ClusterView) {
 			return takesPart(peer) && peer.Held < fair-tolerance(fair)
 		})
 	}
-	s.above = counted(s.above, s.fair > 0 && held > s.limit())
-	s.unowed = counted(s.unowed, v.Free > 0)
 }
 
 func takesPart(peer domain.Replica) bool {

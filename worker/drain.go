@@ -1,9 +1,6 @@
 package worker
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // drain hands every tenant over, once; the order is that of shutdown.
 func (p *Pool) drain(ctx context.Context) {
@@ -16,12 +13,4 @@ func (p *Pool) drain(ctx context.Context) {
 		return
 	}
 	p.drained = true
-}
-
-// handOver gives every tenant away; the process goes on.
-func (p *Pool) handOver(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, storeDeadline)
-	defer cancel()
-	p.stopAll(errShutdown)
-	return errors.Join(p.fin.flush(ctx), p.releaseAll(ctx))
 }

@@ -31,7 +31,7 @@ type Pool struct {
 	beaten   instant     // when the last heartbeat began
 	watch    *time.Timer // fires when no heartbeat was confirmed in time
 	cut      atomic.Bool // it has fired: all runners are stopped, and nothing may be acquired
-	strays   int         // heartbeats in a row that saw more leases than runners
+	strays   time.Time   // since when the database has more leases of ours than there are runners
 	drained  bool        // an operator asked for it: everything is handed over, nothing is acquired
 	egress   egress      // likewise
 	share    share       // of this replica; the loop of Run alone touches it
@@ -62,21 +62,24 @@ func (p *Pool) Run(ctx context.Context) error {
 	defer timer.Stop()
 	reconcile := time.NewTicker(10 * p.svc.Settings.Timings.Tick)
 	defer reconcile.Stop()
-	for {
+	for inTurn := true; ; {
 		select {
 		case <-ctx.Done():
 			return p.shutdown()
 		case <-timer.C:
-			err := p.tick(ctx)
+			err := p.tick(ctx, inTurn)
+			inTurn = true
 			if errors.Is(err, ErrBuried) {
 				p.stopAll(err)
 				return err
 			}
 			timer.Reset(p.nextTick(err))
 		case <-p.svc.Trust.doubt:
+			inTurn = false
 			timer.Reset(p.sooner())
 		case id := <-wakes:
 			if p.woken(ctx, together(wakes, id)) {
+				inTurn = false
 				timer.Reset(p.sooner())
 			}
 		case <-reconcile.C:
@@ -99,9 +102,10 @@ func (p *Pool) sooner() time.Duration {
 	return max(p.svc.Settings.Timings.Tick/20-(instantNow().ran-p.beaten.ran), 0)
 }
 
-// tick renews the replica's row and takes what is free. An error asks for
-// another heartbeat soon.
-func (p *Pool) tick(ctx context.Context) error {
+// tick renews the replica's row and takes what is free. Out of turn it gives
+// nothing away: the balance is damped by the number of heartbeats. An error asks
+// for another heartbeat soon.
+func (p *Pool) tick(ctx context.Context, inTurn bool) error {
 	// Nothing of it may hold up the next heartbeat for good, not even a network
 	// that swallows answers.
 	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Soft)
@@ -140,6 +144,10 @@ func (p *Pool) tick(ctx context.Context) error {
 	}
 	p.drained = false
 	held, _ := p.count()
+	if !inTurn {
+		p.share.look(held, p.svc.Settings.Capacity, view)
+		return p.acquire(ctx)
+	}
 	p.share.see(held, p.svc.Settings.Capacity, view)
 	p.shed()
 	return p.acquire(ctx)

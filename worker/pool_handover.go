@@ -10,8 +10,8 @@ import (
 	"flowhq/domain"
 )
 
-// How a replica gives its tenants away: all at once, in the order disconnect,
-// drain, release, so that the next owner never meets it on the way.
+// How a replica gives its tenants away, so that the next owner never meets it on
+// the way, and what it does when it cannot know whether they are still its own.
 
 // renewed notes that a heartbeat which began then was confirmed.
 func (p *Pool) renewed(began instant) {
@@ -48,8 +48,8 @@ func (p *Pool) regain(ctx context.Context) error {
 	return nil
 }
 
-// straysAfter heartbeats in a row with more leases than runners something is
-// wrong; before, runners may just be ending.
+// straysAfter ticks with more leases than runners something is wrong; before,
+// runners may just be ending.
 const straysAfter = 2
 
 // stray gives leases back that nobody serves here: the answer to an acquisition
@@ -57,7 +57,14 @@ const straysAfter = 2
 // them; then what it sent last is sent again under the same id.
 func (p *Pool) stray(ctx context.Context, leases int) {
 	held, _ := p.count()
-	if p.strays = counted(p.strays, leases > held); p.strays < straysAfter {
+	if leases <= held {
+		p.strays = time.Time{}
+		return
+	}
+	if p.strays.IsZero() {
+		p.strays = time.Now()
+	}
+	if time.Since(p.strays) < straysAfter*p.svc.Settings.Timings.Tick {
 		return
 	}
 	owned, err := p.svc.Leases.Owned(ctx, p.self.ID)
@@ -113,15 +120,71 @@ func (p *Pool) stopAll(cause error) {
 	}
 }
 
-// shutdown hands every tenant back: disconnect, drain, release, in this order.
+// beatOn keeps the replica trusted while its loop is busy with ending.
+func (p *Pool) beatOn(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for began := instantNow(); ; began = instantNow() {
+			view, err := p.heartbeat(ctx)
+			if err == nil && view.State != "" {
+				p.renewed(began)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(p.svc.Settings.Timings.Tick):
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// handOver gives every tenant away, each as soon as it has ended, so that none
+// waits for the slowest: disconnect, drain, release, in this order. It returns
+// when all are given away, or with an error when ctx ends first.
+func (p *Pool) handOver(ctx context.Context) error {
+	stop := p.beatOn(ctx)
+	defer stop()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	var failed error
+	for leaving := p.cancelAll(errShutdown); len(leaving) > 0; {
+		var ended []domain.Tenure
+		leaving = slices.DeleteFunc(leaving, func(r *runner) bool {
+			select {
+			case <-r.done:
+				ended = append(ended, r.tenure)
+				return true
+			default:
+				return false
+			}
+		})
+		if len(ended) > 0 {
+			failed = errors.Join(failed, p.fin.flush(ctx), p.svc.Leases.Release(ctx, ended, 0))
+			continue
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return errors.Join(failed, ctx.Err())
+		}
+	}
+	return errors.Join(failed, p.releaseAll(ctx))
+}
+
+// shutdown hands everything over and says good-bye.
 func (p *Pool) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	if err := p.svc.Leases.Leave(ctx, p.self.ID); err != nil {
 		p.svc.Logger.Warn("the others are not told that this replica leaves", "error", err)
 	}
-	p.stopAll(errShutdown)
-	err := errors.Join(p.fin.flush(ctx), p.releaseAll(ctx))
+	err := p.handOver(ctx)
 	if retired := p.svc.Leases.Retire(ctx, p.self.ID); retired != nil {
 		err = errors.Join(err, fmt.Errorf("retire replica: %w", retired))
 	}

@@ -97,11 +97,26 @@ func (p *Phones) Open(ctx context.Context, profile domain.TenantProfile, t domai
 			ph.end(domain.ReasonDatabase, context.Cause(g.ctx).Error())
 		}
 	})
-	if err := ph.client.ConnectContext(g.ctx); err != nil {
+	if err := connect(g.ctx, ph.client); err != nil {
 		ph.Close()
 		return nil, fmt.Errorf("connect to WhatsApp: %w", err)
 	}
 	return ph, nil
+}
+
+// connect returns no later than ctx ends. whatsmeow waits 20 s for the answer to
+// its handshake, also when the socket is closed meanwhile (handshake.go), and a
+// tenant that is handed over cannot wait for that. What goes on behind is
+// harmless: the socket is closed and the gate of the store is shut.
+func connect(ctx context.Context, client *whatsmeow.Client) error {
+	done := make(chan error, 1)
+	go func() { done <- client.ConnectContext(ctx) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // device loads the stored device, or makes a new one that waits to be linked.
