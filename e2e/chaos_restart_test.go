@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"fmt"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -11,11 +12,12 @@ import (
 // cluster is a Postgres of a test's own, which it may kill.
 type cluster struct{ address, restart string }
 
-// newCluster starts one; it ends with the test.
-func newCluster(t *testing.T) cluster {
+// newCluster starts one, with options for its server; it ends with the test.
+func newCluster(t *testing.T, options string) cluster {
 	t.Helper()
 	postgresDatabase(t) // skips where there is no Postgres
 	cmd := exec.Command("../scripts/with-postgres.sh", "sh", "-c", `echo "$FLOWHQ_TEST_POSTGRES"; echo "$FLOWHQ_TEST_POSTGRES_RESTART"; exec cat >/dev/null`)
+	cmd.Env = append(os.Environ(), "FLOWHQ_TEST_POSTGRES_OPTIONS="+options)
 	hold, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -51,7 +53,7 @@ func TestDatabase_KilledAgainAndAgainWhileCustomersWrite(t *testing.T) {
 	if full() {
 		c = chaos{replicas: 2, tenants: 20, rounds: 50, ttl: 15 * time.Second, perSecond: 30, messages: 9_000}.long(t)
 	}
-	own := newCluster(t)
+	own := newCluster(t, "")
 	f, s, rng := c.openOn(t, databaseAt(t, own.address), false)
 	for round := range c.rounds {
 		pause := time.NewTimer(time.Second + time.Duration(rng.Int64N(int64(4*time.Second))))

@@ -42,28 +42,35 @@ type chat struct {
 // newStorm opens shops, a few at a time, with customers for each.
 func newStorm(t *testing.T, w *world, shops, customers int) *storm {
 	t.Helper()
-	s := &storm{w: w, shops: make([]*shop, shops), started: time.Now()}
-	errs, turn := make(chan error, shops), make(chan struct{}, 4)
-	for i := range s.shops {
-		go func() {
-			turn <- struct{}{}
-			defer func() { <-turn }()
-			shop, err := w.open(salon)
-			s.shops[i] = shop
-			errs <- err
-		}()
-	}
-	for range s.shops {
-		if err := <-errs; err != nil {
-			t.Fatalf("open the shops: %v", err)
-		}
-	}
+	s := &storm{w: w, shops: openMany(t, w, shops), started: time.Now()}
 	for _, shop := range s.shops {
 		for range customers {
 			s.chats = append(s.chats, s.newChat(t, shop))
 		}
 	}
 	return s
+}
+
+// openMany opens shops, a few at a time.
+func openMany(t *testing.T, w *world, n int) []*shop {
+	t.Helper()
+	all := make([]*shop, n)
+	errs, turn := make(chan error, n), make(chan struct{}, 4)
+	for i := range all {
+		go func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			shop, err := w.open(salon)
+			all[i] = shop
+			errs <- err
+		}()
+	}
+	for range all {
+		if err := <-errs; err != nil {
+			t.Fatalf("open the shops: %v", err)
+		}
+	}
+	return all
 }
 
 func (s *storm) newChat(t *testing.T, shop *shop) *chat {

@@ -2,10 +2,10 @@ package e2e
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -49,7 +49,8 @@ type verdict struct {
 	SocketsMax float64 `json:"sockets_closed_max_s,omitempty"` // after the database was gone
 	MovedMax   float64 `json:"moved_max_s,omitempty"`          // until others held the tenants
 	SpreadMax  float64 `json:"spread_s,omitempty"`             // until the tenants were spread again
-	Limits     string  `json:"limits,omitempty"`               // what the figures had to keep
+	Machine    string  `json:"machine,omitempty"`
+	Limits     string  `json:"limits,omitempty"` // what the figures had to keep
 }
 
 // judge compares what phones wrote and show, what the simulator counted and
@@ -141,13 +142,15 @@ func (v *verdict) judgeChat(who string, written, shown []string, question map[st
 // the test unless it is clean.
 func (v verdict) report(t *testing.T, file string) {
 	t.Helper()
+	v.Machine = fmt.Sprintf("%d CPUs, %s", runtime.NumCPU(), runtime.Version())
 	line, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fmt.Printf("%s\n", line)
 	if full() {
-		if err := keep(filepath.Join("..", "bench", "results", file), v); err != nil {
+		defer writeProof(t)
+		if err := keep(filepath.Join("..", "bench", "results", file), v, func(old verdict) bool { return old.Name == v.Name }); err != nil {
 			t.Errorf("keep the result: %v", err)
 		}
 	}
@@ -156,22 +159,15 @@ func (v verdict) report(t *testing.T, file string) {
 	}
 }
 
-// keep puts a verdict into a file of verdicts in the place of the earlier one
-// of its name.
-func keep(file string, v verdict) error {
-	var all []verdict
-	raw, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-	case err != nil:
+// keep puts a result into a file of results in the place of the earlier one.
+func keep[T any](file string, v T, earlier func(T) bool) error {
+	all, err := results[T](file)
+	if err != nil {
 		return err
-	default:
-		if err := json.Unmarshal(raw, &all); err != nil {
-			return fmt.Errorf("read %s: %w", file, err)
-		}
 	}
-	all = append(slices.DeleteFunc(all, func(old verdict) bool { return old.Name == v.Name }), v)
-	if raw, err = json.MarshalIndent(all, "", "  "); err != nil {
+	all = append(slices.DeleteFunc(all, earlier), v)
+	raw, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

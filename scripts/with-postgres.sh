@@ -6,7 +6,8 @@
 #
 # The command finds the administrator's address in FLOWHQ_TEST_POSTGRES, and in
 # FLOWHQ_TEST_POSTGRES_RESTART a program that kills the cluster and starts it
-# again, as after a power cut.
+# again, as after a power cut. FLOWHQ_TEST_POSTGRES_OPTIONS are passed to the
+# server.
 set -eu
 
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
@@ -32,7 +33,7 @@ trap 'exit 130' INT TERM
 run "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --no-locale >/dev/null
 port=$((20000 + $$ % 20000))
 until run "$bin/pg_ctl" -D "$dir/data" -w -t 30 -l "$dir/log" \
-  -o "-p $port -k $dir -c listen_addresses=127.0.0.1 -c max_connections=300 -c shared_buffers=256MB" start >/dev/null 2>&1; do
+  -o "-p $port -k $dir -c listen_addresses=127.0.0.1 -c max_connections=300 -c shared_buffers=256MB ${FLOWHQ_TEST_POSTGRES_OPTIONS:-}" start >/dev/null 2>&1; do
   port=$((port + 1))
   [ "$port" -lt 40100 ] || { cat "$dir/log" >&2; exit 1; }
 done

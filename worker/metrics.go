@@ -13,6 +13,7 @@ type Metrics struct {
 	MessagesIn   *prometheus.CounterVec // by kind
 	MessagesOut  *prometheus.CounterVec // by lane
 	ReplySeconds prometheus.Histogram   // from inbound commit to WhatsApp's acknowledgement
+	Heartbeats   prometheus.Histogram   // how long they take
 	Duplicates   prometheus.Counter
 	Quarantined  prometheus.Counter
 	Ignored      *prometheus.CounterVec // by kind of chat
@@ -39,6 +40,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		MessagesOut: vec("messages_out_total", "Outbound messages that WhatsApp acknowledged.", "lane"),
 		ReplySeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "flowhq_reply_seconds",
 			Help: "From the commit of an inbound message to WhatsApp's acknowledgement of its answer.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 16)}),
+		Heartbeats: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "flowhq_heartbeat_seconds",
+			Help: "How long the database takes to confirm this replica.", Buckets: []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 2}}),
 		Duplicates:   counter("duplicates_total", "Inbound messages seen before."),
 		Quarantined:  counter("quarantined_total", "Inbound messages whose conversation failed."),
 		Ignored:      vec("ignored_total", "Messages outside one-to-one chats.", "chat"),
@@ -51,7 +54,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Retries:      counter("retry_receipts_total", "Retry receipts from recipients."),
 		Panics:       counter("panics_total", "Panics caught in event handlers."),
 	}
-	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters,
+	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Heartbeats, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters,
 		m.Reconnects, m.PassedOn, m.FenceRejects, m.OldCounter, m.Undecrypted, m.Retries, m.Panics)
 	return m
 }

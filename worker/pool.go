@@ -162,6 +162,7 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	self.Held, self.Connected = p.count()
 	self.Capacity = p.offers()
 	p.relief.look(self.Connected)
+	began := time.Now()
 	view, err := p.svc.Leases.Heartbeat(ctx, self, p.nonces, fresh, p.svc.Settings.Timings.TTL)
 	if err != nil {
 		p.nonces = append(p.nonces, fresh) // it may have been written
@@ -170,6 +171,7 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 		}
 		return view, err
 	}
+	p.svc.Metrics.Heartbeats.Observe(time.Since(began).Seconds())
 	p.nonces = [][]byte{fresh}
 	return view, nil
 }

@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const proofFile = "../docs/proof.md"
+
+const proofHead = `# Proof
+
+What the long fault tests found, as they wrote it to ` + "`bench/results`" + `; this page is made from those files. Each run is seeded and can be repeated: ` + "`make chaos`" + ` runs all of them, ` + "`make test`" + ` a short form of each. Real processes, real whatsmeow, real Postgres, and the simulator in place of WhatsApp; all of it on one machine. [guarantees.md](guarantees.md) says why it holds, [failure-modes.md](failure-modes.md) what remains.
+
+Every message of a run has exactly one answer due. *Lost* counts messages without an answer on the phone, *twice* answers shown more than once, *order* answers shown before the answer to an earlier message of the chat, *keys* message keys used for two messages. *Wait* is the time from a message to its answer on the phone, *outage* a tenant's time without a connection as WhatsApp sees it.
+
+| run | database | messages | lost | twice | order | keys | wait p50 · p99 · max | other figures | took |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+`
+
+// proof renders the results in a folder.
+func proof(dir string) (string, error) {
+	var b strings.Builder
+	b.WriteString(proofHead)
+	for _, name := range []string{"crash.json", "flood.json", "chaos.json"} {
+		all, err := results[verdict](filepath.Join(dir, name))
+		if err != nil {
+			return "", err
+		}
+		for _, v := range all {
+			fmt.Fprintf(&b, "| %s, seed %d | %s | %d | %d | %d | %d | %d | %s | %s | %s |\n", v.Name, v.Seed, v.Database, v.Messages,
+				v.Lost, v.Twice, v.OutOfOrder, v.CounterReuse, v.waited(), v.figures(), minutes(v.Seconds))
+		}
+	}
+	all, err := results[idle](filepath.Join(dir, "idle.json"))
+	if err != nil || len(all) == 0 {
+		return b.String(), err
+	}
+	b.WriteString("\n| idle tenants on 4 replicas | statements/s | heartbeats within 10 ms | took |\n| --- | --- | --- | --- |\n")
+	for _, v := range all {
+		fmt.Fprintf(&b, "| %d and %d | %.1f and %.1f | %.1f %% | %s |\n", v.Tenants[0], v.Tenants[1], v.Statements[0], v.Statements[1], 100*v.Within10ms, minutes(v.Seconds))
+	}
+	return b.String(), nil
+}
+
+func (v verdict) waited() string {
+	if v.AnswerMax == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f · %.2f · %.2f s", v.AnswerP50, v.AnswerP99, v.AnswerMax)
+}
+
+// figures are those that some runs have, and the limits that were kept.
+func (v verdict) figures() string {
+	var parts []string
+	add := func(name string, seconds float64) {
+		if seconds > 0 {
+			parts = append(parts, fmt.Sprintf("%s %.1f s", name, seconds))
+		}
+	}
+	add("outage p95", v.OutageP95)
+	add("outage max", v.OutageMax)
+	add("sockets closed", v.SocketsMax)
+	add("moved", v.MovedMax)
+	add("spread", v.SpreadMax)
+	if v.Limits != "" {
+		parts = append(parts, "limits: "+v.Limits)
+	}
+	if len(parts) == 0 {
+		return "–"
+	}
+	return strings.Join(parts, "; ")
+}
+
+func minutes(seconds float64) string {
+	if seconds < 120 {
+		return fmt.Sprintf("%.0f s", seconds)
+	}
+	return fmt.Sprintf("%.0f min", seconds/60)
+}
+
+// results reads a file of results; a missing one has none.
+func results[T any](file string) (all []T, err error) {
+	raw, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	return all, nil
+}
+
+// writeProof makes the page anew after a long run.
+func writeProof(t *testing.T) {
+	t.Helper()
+	page, err := proof("../bench/results")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(proofFile, []byte(page), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestProof_SaysWhatTheResultsSay(t *testing.T) {
+	want, err := proof("../bench/results")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(proofFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not what bench/results says; a long run writes both", proofFile)
+	}
+}
