@@ -126,6 +126,21 @@ func TestBury_FreesWhatAKilledProcessHeldOnceItMissesAHeartbeat(t *testing.T) {
 	}
 }
 
+func TestBury_FreesWhatAKilledProcessHeldAfterTheClockWasSetBack(t *testing.T) {
+	s := storetest.Open(t, storetest.Postgres(t))
+	self := storetest.Replica(t, s, "a")
+	_, killed := foreign(t, s, "b", time.Minute)
+	db, _ := s.DBForWhatsApp()
+	_, err := db.ExecContext(t.Context(), `UPDATE replicas SET heartbeat_at = now() + interval '1 hour', expires_at = now() + interval '61 minutes' WHERE name = 'b'`)
+	must(t, err)
+	if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 1 {
+		t.Errorf("freed %d, error %v, want the leases of the killed one", freed, err)
+	}
+	if l := leaseOf(t, s, killed.TenantID); l.Replica != uuid.Nil {
+		t.Errorf("lease of the killed: %+v", l)
+	}
+}
+
 // The open transaction of a stopped process holds share locks on its leases.
 func TestBury_EndsTheConnectionsOfTheDead(t *testing.T) {
 	s := storetest.Open(t, storetest.Postgres(t))

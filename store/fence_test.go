@@ -81,6 +81,27 @@ func TestFence_StopsTheFormerOwnerInTheMiddleOfItsConnection(t *testing.T) {
 	}
 }
 
+// A process that lost a tenant and got it back has the same id, but its writes of
+// the time before carry another epoch.
+func TestFence_StopsAWriteOfAnEarlierTenureOfTheSameReplica(t *testing.T) {
+	w := onPostgres(t)
+	before := w.tenure
+	must(t, w.Ratchet().Save(t.Context(), before, ratchetWrites(), uuid.Nil))
+	must(t, w.Leases().Release(t.Context(), []domain.Tenure{before}, 0))
+	between := storetest.Another(t, w.Store)
+	storetest.Replica(t, between, "between")
+	taken, err := between.Leases().Acquire(t.Context(), between.ReplicaID(), 1)
+	must(t, err)
+	must(t, w.Leases().Release(t.Context(), []domain.Tenure{taken[0].Tenure}, 0))
+	again, err := w.Leases().Acquire(t.Context(), before.Replica, 1)
+	must(t, err)
+	if again[0].Replica != before.Replica || again[0].Epoch <= before.Epoch {
+		t.Fatalf("it got back %+v after %+v", again[0], before)
+	}
+	wantFenced(t, w.Ratchet().Save(t.Context(), before, ratchetWrites(), uuid.Nil))
+	must(t, w.Ratchet().Save(t.Context(), again[0].Tenure, ratchetWrites(), uuid.Nil))
+}
+
 // The note that a device was let pass must not outlive its transaction.
 func TestFence_LetsNothingPassInTheNextTransaction(t *testing.T) {
 	w := onPostgres(t)

@@ -1,0 +1,38 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// setClock moves the database's clock, by which replicas are declared dead.
+func (w *world) setClock(t *testing.T, by time.Duration) {
+	t.Helper()
+	w.change(t, fmt.Sprintf(`CREATE OR REPLACE FUNCTION flowhq_after(seconds double precision) RETURNS timestamptz LANGUAGE sql STABLE
+		AS 'SELECT now() + (seconds + %d) * interval ''1 second'''`, int(by.Seconds())))
+}
+
+func TestClock_OfTheDatabaseJumpsByAnHourAndBack(t *testing.T) {
+	t.Parallel()
+	c := chaos{replicas: 3, tenants: 9, rounds: 1, ttl: 3 * time.Second, perSecond: 20, messages: 300}
+	if full() {
+		c = chaos{replicas: 3, tenants: 30, rounds: 20, ttl: 3 * time.Second, perSecond: 30, messages: 12_000}.long(t)
+	}
+	f, s, rng := c.open(t, false)
+	for range c.rounds {
+		for _, by := range []time.Duration{time.Hour, 0} {
+			f.w.setClock(t, by)
+			for _, m := range f.members {
+				f.replace(t, m, c.ttl)
+			}
+			victim := f.members[rng.IntN(len(f.members))]
+			victim.child.kill()
+			f.emptied(t, victim, c.ttl)
+			f.start(t, victim)
+		}
+	}
+	v := c.close(t, s, fmt.Sprintf("%d times the clock of the database jumps by an hour and back", c.rounds))
+	v.within(t, "longest wait for an answer", v.AnswerMax, 3*c.ttl.Seconds()+5)
+	v.report(t, "chaos.json")
+}
