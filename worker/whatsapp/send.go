@@ -139,17 +139,21 @@ func (ph *phone) refused(err error, failed func(worker.SendErrorKind, string) *w
 }
 
 // messageForRetry answers a recipient that could not decrypt a message, from
-// the outbox, whichever replica sent it.
+// the outbox, whichever replica sent it. whatsmeow acknowledges the request for
+// a message that is not there, and nobody would ask again; when the outbox
+// cannot be read the connection has to end first.
 func (ph *phone) messageForRetry(_, _ types.JID, id types.MessageID) *waE2E.Message {
 	ctx, cancel := context.WithTimeout(ph.gate.ctx, ackTimeout)
 	defer cancel()
-	row, ok, err := ph.Outbox.ForRetry(ctx, ph.tenure.TenantID, id)
-	if err != nil {
-		ph.logger.Error("outbox is not readable for a retry", "error", err)
+	text, err := guarded(ctx, ph.gate, func(ctx context.Context) (*string, error) {
+		row, ok, err := ph.Outbox.ForRetry(ctx, ph.tenure.TenantID, id)
+		if err != nil || !ok {
+			return nil, err
+		}
+		return &row.Text, nil
+	})
+	if err != nil || text == nil {
 		return nil
 	}
-	if !ok {
-		return nil
-	}
-	return &waE2E.Message{Conversation: proto.String(row.Text)}
+	return &waE2E.Message{Conversation: text}
 }
