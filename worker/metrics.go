@@ -17,6 +17,7 @@ type Metrics struct {
 	Quarantined  prometheus.Counter
 	Ignored      *prometheus.CounterVec // by kind of chat
 	DeadLetters  prometheus.Counter
+	Ambiguous    prometheus.Counter
 	Reconnects   *prometheus.CounterVec // by reason
 	FenceRejects prometheus.Counter
 	OldCounter   prometheus.Counter
@@ -42,6 +43,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Quarantined:  counter("quarantined_total", "Inbound messages whose conversation failed."),
 		Ignored:      vec("ignored_total", "Messages outside one-to-one chats.", "chat"),
 		DeadLetters:  counter("dead_letters_total", "Outbound messages given up."),
+		Ambiguous:    counter("ambiguous_total", "Attempts to send of unknown outcome: the message may have gone out, but WhatsApp's acknowledgement was not seen."),
 		Reconnects:   vec("reconnects_total", "Connections to WhatsApp that ended.", "reason"),
 		FenceRejects: counter("fence_rejections_total", "Writes refused because the lease was lost."),
 		OldCounter:   counter("old_counter_total", "Redelivered ciphertexts that the ratchet had already passed."),
@@ -49,7 +51,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Retries:      counter("retry_receipts_total", "Retry receipts from recipients."),
 		Panics:       counter("panics_total", "Panics caught in event handlers."),
 	}
-	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters,
+	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters, m.Ambiguous,
 		m.Reconnects, m.FenceRejects, m.OldCounter, m.Undecrypted, m.Retries, m.Panics)
 	return m
 }

@@ -44,7 +44,9 @@ func (ph *phone) Send(ctx context.Context, row domain.Outbound) (time.Time, erro
 	resp, err := ph.client.SendMessage(context.WithValue(ctx, opKey{}, o), to, &waE2E.Message{Conversation: proto.String(row.Text)},
 		whatsmeow.SendRequestExtra{ID: row.WAID, Timeout: ackTimeout})
 	if err != nil {
-		return time.Time{}, ph.classify(err)
+		failed := ph.classify(err)
+		failed.Unknown = o.stored && !errors.Is(err, whatsmeow.ErrServerReturnedError)
+		return time.Time{}, failed
 	}
 	return resp.Timestamp, nil
 }
