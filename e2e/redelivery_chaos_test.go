@@ -87,7 +87,7 @@ func TestRetryReceipt_AnswersBecomeReadableThroughARestart(t *testing.T) {
 		seen := s.answers.Load()
 		s.allow(share)
 		s.progress(t, seen+int64(share/4+rng.IntN(share/2)))
-		s.w.crash(t)
+		readsLater(t, s.shops[0], func() { s.w.crash(t) })
 	}
 	s.allow(messages - kills*share)
 	s.settle(t)
@@ -99,11 +99,34 @@ func TestRetryReceipt_AnswersBecomeReadableThroughARestart(t *testing.T) {
 	}
 }
 
+// readsLater lets a message wait for a customer who is offline until something
+// has happened to the program, and then be unreadable: the process that has to
+// send it again is not the one that sent it.
+func readsLater(t *testing.T, shop *shop, something func()) {
+	t.Helper()
+	absent := shop.w.customer(t, "Neema")
+	absent.SetAirplane(true)
+	shop.settles(t, shop.sends(t, absent.Number(), "Your order is ready.").ID, "sent")
+	something()
+	shop.w.wa.Faults().UndecryptableOnce(absent.Number())
+	absent.SetAirplane(false)
+	if shown := absent.reads(t, shop); shown.Text != "Your order is ready." || !shown.Retried {
+		t.Errorf("the customer reads %+v, want the message after asking again", shown)
+	}
+	if n := absent.shown(shop); n != 1 {
+		t.Errorf("the customer sees %d messages, want 1", n)
+	}
+}
+
 // WhatsApp takes a tenth of the answers and keeps its acknowledgement to
 // itself. In the short form the connection then breaks; in the long one the
-// bot waits in vain.
+// bot waits in vain. Half of the phones give no receipts, so that nothing
+// proves that the answer went out.
 func TestLostAcknowledgement_TheAnswerIsShownOnce(t *testing.T) {
-	s := newStorm(t, newWorld(t, postgresDatabase(t)), size(10, 40), size(1, 2))
+	s := newStorm(t, newWorld(t, postgresDatabase(t)), size(10, 40), 0)
+	for i, shop := range s.shops {
+		s.chats = append(s.chats, s.chatOf(shop, s.w.phoneWithReceipts(t, i%2 == 0)))
+	}
 	s.w.wa.Faults().SwallowServerAcks("", 0.1)
 	messages := size(40, 1_500)
 	s.begin(chaosSeed(t), messages, 3)
@@ -125,6 +148,15 @@ func TestLostAcknowledgement_TheAnswerIsShownOnce(t *testing.T) {
 		n, swallowed := s.w.metric(t, "flowhq_ambiguous_total"), int(s.w.wa.Ledger().AcksSwallowed)
 		return n == swallowed, fmt.Sprintf("%d counted, %d acknowledgements swallowed", n, swallowed)
 	})
+}
+
+func (w *world) phoneWithReceipts(t *testing.T, receipts bool) *simulator.Phone {
+	t.Helper()
+	p, err := w.wa.NewPhone(simulator.PhoneOptions{Number: w.number(), NoReceipts: !receipts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // breakSilentConnections cuts the connection of each shop that waits for an

@@ -70,6 +70,11 @@ func (s *storm) newChat(t *testing.T, shop *shop) *chat {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s.chatOf(shop, p)
+}
+
+// chatOf is the chat of a phone with a shop.
+func (s *storm) chatOf(shop *shop, p *simulator.Phone) *chat {
 	c := &chat{shop: shop, who: p, news: make(chan struct{}, 1)}
 	p.Subscribe(func(m simulator.Message) {
 		if m.From != shop.owner.Number() {
