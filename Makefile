@@ -23,4 +23,5 @@ bench: ## measure product and reference in one run, results in bench/results
 chaos: ## the crash tests in full; hours
 	scripts/setup.sh
 	go build -o bin/flowhq .
-	FLOWHQ_BINARY=$(CURDIR)/bin/flowhq FLOWHQ_CHAOS=full scripts/with-postgres.sh go test -timeout 6h -run 'Crash|Flood' -v ./e2e
+	FLOWHQ_BINARY=$(CURDIR)/bin/flowhq FLOWHQ_CHAOS=full scripts/with-postgres.sh go test -timeout 6h -run 'Crash|Flood|Redelivery|RetryReceipt|LostAck|Backlog|DatabaseCollisions|DatabasePool' -v ./e2e
+	FLOWHQ_CHAOS=full go test -run 'TestStore_' -v ./worker/whatsapp

@@ -101,7 +101,7 @@ func LoadConfig(get func(string) string) (Config, error) {
 	r := &reader{get: get}
 	c := Config{
 		DatabaseURL:  r.text("DATABASE_URL", "file:"+filepath.Join("data", "flowhq.db")),
-		DBConns:      r.number("FLOWHQ_DB_CONNS", 20, 2, 500),
+		DBConns:      r.number("FLOWHQ_DB_CONNS", 20, 1, 500),
 		ListenAddr:   r.text("LISTEN_ADDR", ""),
 		Secret:       r.text("FLOWHQ_SECRET", ""),
 		ReplicaName:  r.text("FLOWHQ_REPLICA_NAME", hostName()),

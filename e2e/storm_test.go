@@ -20,6 +20,7 @@ type storm struct {
 	chats   []*chat
 	answers atomic.Int64  // shown so far, in all chats
 	tokens  chan struct{} // each allows one message
+	again   float64       // share of the messages that phones encrypt and send again under the same id
 	writers sync.WaitGroup
 	pours   sync.WaitGroup // who gives out tokens
 	failed  atomic.Pointer[error]
@@ -79,6 +80,11 @@ func (s *storm) newChat(t *testing.T, shop *shop) *chat {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s.chatOf(shop, p)
+}
+
+// chatOf is the chat of a phone with a shop.
+func (s *storm) chatOf(shop *shop, p *simulator.Phone) *chat {
 	c := &chat{shop: shop, who: p, news: make(chan struct{}, 1)}
 	p.Subscribe(func(m simulator.Message) {
 		if m.From != shop.owner.Number() {
@@ -135,6 +141,9 @@ func (s *storm) write(c *chat, rng *rand.Rand, window int) {
 		c.written, c.sent = append(c.written, id), append(c.sent, time.Now())
 		c.mu.Unlock()
 		_, err := c.who.SendText(ctx, c.shop.owner, "menu", simulator.WithID(id))
+		if err == nil && rng.Float64() < s.again {
+			_, err = c.who.SendText(ctx, c.shop.owner, "menu", simulator.WithID(id), simulator.ViaPN())
+		}
 		cancel()
 		if err != nil {
 			err = fmt.Errorf("message %s could not be sent: %w", id, err)
@@ -176,10 +185,19 @@ func (s *storm) settle(t *testing.T) {
 			last, moved = now, time.Now()
 		}
 		if time.Since(moved) > quiet {
-			t.Errorf("%d messages have no answer on a phone and nothing has moved for %s", missing, quiet)
+			t.Errorf("%d messages have no answer on a phone and nothing has moved for %s; %d wait at WhatsApp", missing, quiet, s.unacked())
 			return
 		}
 	}
+}
+
+// unacked counts the messages that no bot has acknowledged.
+func (s *storm) unacked() int {
+	n := 0
+	for _, shop := range s.shops {
+		n += len(s.w.wa.Unacked(shop.owner.Number()))
+	}
+	return n
 }
 
 // messages counts what was written.

@@ -34,6 +34,7 @@ type verdict struct {
 	DecryptErrors  int     `json:"decrypt_errors"` // answers that a phone had to ask for again
 	RetriesFromBot int     `json:"retries_from_bot"`
 	Redelivered    int     `json:"redelivered"`
+	Injected       int     `json:"injected,omitempty"` // faults, where the test counts them
 	Seconds        float64 `json:"seconds"`
 	Clean          bool    `json:"clean"`
 

@@ -34,6 +34,8 @@ var faultCalls = map[string]func(*Faults, faultRequest) any{
 	"hold-acks":               func(f *Faults, r faultRequest) any { f.HoldAcks(r.Number, r.on()); return nil },
 	"delay-acks":              func(f *Faults, r faultRequest) any { f.DelayAcks(r.Number, r.delay()); return nil },
 	"swallow-server-acks":     func(f *Faults, r faultRequest) any { f.SwallowServerAcks(r.Number, r.P); return nil },
+	"undecryptable-some":      func(f *Faults, r faultRequest) any { f.UndecryptableSome(r.Number, r.P); return nil },
+	"redeliver-some":          func(f *Faults, r faultRequest) any { f.RedeliverSome(r.Number, r.P); return nil },
 	"replaced":                func(f *Faults, r faultRequest) any { f.Replaced(r.Number); return nil },
 	"keep-replaced":           func(f *Faults, r faultRequest) any { f.KeepReplaced(r.Number, r.on()); return nil },
 	"logged-out":              func(f *Faults, r faultRequest) any { f.LoggedOut(r.Number); return nil },

@@ -73,7 +73,32 @@ func (p *Phone) newDevice(pending *pendingPairing) (*device, error) {
 			d.conn.send(n)
 		}
 	}
+	d.queue.sent = d.mayRepeat
 	return d, nil
+}
+
+// mayRepeat draws whether a fault delivers a message again that was just sent. d.mu must be held.
+func (d *device) mayRepeat(e *entry) {
+	if e.msg == nil {
+		return
+	}
+	faults := &d.phone.srv.faults
+	var atOnce int
+	atOnce, e.copies = faults.copies(faults.of(d.phone).redeliver)
+	d.deliverAgain(e, atOnce)
+}
+
+// deliverAgain sends a message once more, so many times, each under one of the addresses of its sender.
+// d.mu must be held.
+func (d *device) deliverAgain(e *entry, times int) {
+	for range times {
+		node := e.node
+		if d.phone.srv.faults.chance(0.5) {
+			node = swapAddress(node)
+		}
+		d.queue.send(node)
+		d.phone.stats.redelivered.Add(1)
+	}
 }
 
 // freeDeviceID counts up, so that a number is used again as late as possible.

@@ -73,6 +73,18 @@ func (f *Faults) SwallowServerAcks(number string, p float64) {
 	f.set(number, func(s *faultState) { s.swallow = p })
 }
 
+// UndecryptableSome makes messages of the number's companions unreadable for the phones that get them, with
+// probability p: they ask for a retry, and can read the message that is sent again.
+func (f *Faults) UndecryptableSome(number string, p float64) {
+	f.set(number, func(s *faultState) { s.unreadable = p })
+}
+
+// RedeliverSome delivers customers' messages to the number's companions again with probability p: one to five
+// times, byte for byte, at once or after the acknowledgement, under the same or the sender's other address.
+func (f *Faults) RedeliverSome(number string, p float64) {
+	f.set(number, func(s *faultState) { s.redeliver = p })
+}
+
 // Replaced ends the present connections as if another client had logged in as the same device.
 func (f *Faults) Replaced(number string) {
 	f.eachConn(number, func(c *conn) { c.streamError(0, "replaced") })

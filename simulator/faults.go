@@ -33,7 +33,7 @@ func (f *Faults) init(s *Server) {
 type faultState struct {
 	refuse, unavailable, holdAcks, restricted, keepReplaced bool
 	refuseFrom                                              string // an IP address; empty for none
-	dropAcks, swallow                                       float64
+	dropAcks, swallow, unreadable, redeliver                float64
 	ackDelay                                                time.Duration
 	tempBan                                                 int
 	tempBanFor                                              time.Duration
@@ -67,6 +67,8 @@ func (f *Faults) of(p *Phone) faultState {
 	b.refuseFrom = cmp.Or(b.refuseFrom, a.refuseFrom)
 	b.dropAcks = max(b.dropAcks, a.dropAcks)
 	b.swallow = max(b.swallow, a.swallow)
+	b.unreadable = max(b.unreadable, a.unreadable)
+	b.redeliver = max(b.redeliver, a.redeliver)
 	b.ackDelay = max(b.ackDelay, a.ackDelay)
 	if b.tempBan == 0 {
 		b.tempBan, b.tempBanFor = a.tempBan, a.tempBanFor
@@ -110,6 +112,21 @@ func (f *Faults) chance(p float64) bool {
 	defer f.rngMu.Unlock()
 	return f.rng.Float64() < p
 }
+
+// copies draws how often a message is delivered again: at once, and after its acknowledgement.
+func (f *Faults) copies(p float64) (atOnce, later int) {
+	if !f.chance(p) {
+		return 0, 0
+	}
+	f.rngMu.Lock()
+	defer f.rngMu.Unlock()
+	all := 1 + f.rng.IntN(maxCopies)
+	atOnce = f.rng.IntN(all + 1)
+	return atOnce, all - atOnce
+}
+
+// maxCopies is how often RedeliverSome delivers one message again at most.
+const maxCopies = 5
 
 // phones returns the phones that a number stands for.
 func (f *Faults) phones(number string) []*Phone {
@@ -166,5 +183,8 @@ func (f *Faults) takeCorrupt(to, from *Phone) bool {
 }
 
 func (f *Faults) takeUndecryptable(to, from *Phone) bool {
+	if f.chance(f.of(from).unreadable) {
+		return true
+	}
 	return takeOne(&to.faults.undecryptable) || takeOne(&from.faults.undecryptable) || takeOne(&f.all.undecryptable)
 }

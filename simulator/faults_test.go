@@ -170,6 +170,9 @@ func TestFault_SwallowServerAcks_MessageArrivesButIsNotConfirmed(t *testing.T) {
 		t.Errorf("send: %v, want a timeout", err)
 	}
 	mustShow(t, s.customer, "hello")
+	if c := s.counts(); c.AcksSwallowed != 1 {
+		t.Errorf("ledger: %+v", c)
+	}
 }
 
 func TestFault_DropAcks_RedeliversAtTheNextLogin(t *testing.T) {
@@ -187,6 +190,37 @@ func TestFault_DropAcks_RedeliversAtTheNextLogin(t *testing.T) {
 	eventually(t, "acknowledged at last", func() bool { return s.counts().Acked == 1 })
 	if n := count(s.bot, withText("habari")); n != 1 {
 		t.Errorf("message dispatched %d times", n)
+	}
+}
+
+func TestFault_RedeliverSome_OneToFiveTimesUnderEitherAddress(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, durable)
+	s.wa.Faults().RedeliverSome(s.owner.Number(), 1)
+	const messages = 10
+	for range messages {
+		mustText(t, s.customer, s.owner, "habari")
+	}
+	eventually(t, "all acknowledged, copies too", func() bool {
+		c := s.counts()
+		return c.Acked == messages && c.ReceiptsFromBot == messages+c.Redelivered
+	})
+	if c := s.counts(); c.Redelivered < messages || c.Redelivered > 5*messages {
+		t.Errorf("%d messages were delivered %d times more, want 1 to 5 times each", messages, c.Redelivered)
+	}
+	if n := count(s.bot, withText("habari")); n != messages {
+		t.Errorf("%d messages dispatched, want %d", n, messages)
+	}
+}
+
+func TestFault_UndecryptableSome_IsReadableAfterTheRetry(t *testing.T) {
+	t.Parallel()
+	s := openShop(t, nil)
+	s.wa.Faults().UndecryptableSome(s.owner.Number(), 1)
+	s.bot.mustSend(s.customer.JID(), "hello")
+	mustShow(t, s.customer, "hello")
+	if c := s.counts(); c.RetriesToBot == 0 {
+		t.Errorf("ledger: %+v", c)
 	}
 }
 

@@ -19,6 +19,7 @@ type Counts struct {
 	RetriesFromBot  int64 `json:"retries_from_bot"`  // retry receipts sent by companions
 	RetriesToBot    int64 `json:"retries_to_bot"`    // retry receipts sent to companions
 	Redelivered     int64 `json:"redelivered"`       // messages handed to a companion again
+	AcksSwallowed   int64 `json:"acks_swallowed"`    // acknowledgements of the companions' messages that a fault kept back
 	NacksFromBot    int64 `json:"nacks_from_bot"`    // messages that a companion refused with an error
 	ServerNacks     int64 `json:"server_nacks"`      // messages that the server refused
 	ReceiptsFromBot int64 `json:"receipts_from_bot"` // delivery and read receipts sent by companions
@@ -58,7 +59,7 @@ const eventLimit = 1000
 type stats struct {
 	sent, acked, answered, shown, ownCopies, repeats, repeatsSame, counterReuse  atomic.Int64
 	decryptErrors, retriesFromBot, retriesToBot, redelivered, nacks, serverNacks atomic.Int64
-	receipts, logins                                                             atomic.Int64
+	receipts, logins, swallowed                                                  atomic.Int64
 
 	mu       sync.Mutex
 	repeated []RepeatedMessage
@@ -93,7 +94,7 @@ func (s *stats) counts() Counts {
 		CounterReuse: s.counterReuse.Load(), DecryptErrors: s.decryptErrors.Load(),
 		RetriesFromBot: s.retriesFromBot.Load(), RetriesToBot: s.retriesToBot.Load(),
 		Redelivered: s.redelivered.Load(), NacksFromBot: s.nacks.Load(), ServerNacks: s.serverNacks.Load(),
-		ReceiptsFromBot: s.receipts.Load(), Logins: s.logins.Load(),
+		AcksSwallowed: s.swallowed.Load(), ReceiptsFromBot: s.receipts.Load(), Logins: s.logins.Load(),
 	}
 }
 
@@ -110,6 +111,7 @@ func (c *Counts) add(o Counts) {
 	c.RetriesFromBot += o.RetriesFromBot
 	c.RetriesToBot += o.RetriesToBot
 	c.Redelivered += o.Redelivered
+	c.AcksSwallowed += o.AcksSwallowed
 	c.NacksFromBot += o.NacksFromBot
 	c.ServerNacks += o.ServerNacks
 	c.ReceiptsFromBot += o.ReceiptsFromBot

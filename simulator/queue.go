@@ -35,12 +35,14 @@ type entry struct {
 	offline bool // was waiting when the present connection became active
 	heard   bool // acknowledged on the present connection, but a fault swallowed or holds that
 	held    bool
+	copies  int // how often a fault delivers it again after its acknowledgement
 }
 
 // queue is the offline queue of one device. The device's lock guards it.
 type queue struct {
 	limit   int
 	send    func(waBinary.Node)
+	sent    func(*entry) // what was just sent
 	list    list.List
 	byKey   map[entryKey]*list.Element
 	next    *list.Element // first entry not sent on the present connection
@@ -176,9 +178,11 @@ func (q *queue) pump() {
 		q.flying++
 		if !e.offline {
 			q.send(e.node)
+			q.sent(e)
 			continue
 		}
 		q.send(withAttr(e.node, "offline", strconv.Itoa(q.offlineTotal-q.offlineLeft)))
+		q.sent(e)
 		if q.offlineLeft--; q.offlineLeft == 0 {
 			q.announceEnd()
 		}

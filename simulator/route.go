@@ -73,6 +73,7 @@ func (c *conn) handleMessage(n *waBinary.Node) {
 
 func (c *conn) acknowledgeMessage(ack waBinary.Attrs, faults faultState) {
 	if c.srv.faults.chance(faults.swallow) {
+		c.device.phone.stats.swallowed.Add(1)
 		return
 	}
 	node := stanza("ack", ack)
@@ -225,6 +226,9 @@ func (c *conn) settle(key entryKey) {
 		return
 	}
 	e := d.queue.settle(key)
+	if e != nil {
+		d.deliverAgain(e, e.copies)
+	}
 	d.mu.Unlock()
 	if e != nil {
 		e.count()

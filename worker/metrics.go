@@ -18,6 +18,7 @@ type Metrics struct {
 	Quarantined  prometheus.Counter
 	Ignored      *prometheus.CounterVec // by kind of chat
 	DeadLetters  prometheus.Counter
+	Ambiguous    prometheus.Counter
 	Reconnects   *prometheus.CounterVec // by reason
 	PassedOn     prometheus.Counter
 	FenceRejects prometheus.Counter
@@ -46,6 +47,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Quarantined:  counter("quarantined_total", "Inbound messages whose conversation failed."),
 		Ignored:      vec("ignored_total", "Messages outside one-to-one chats.", "chat"),
 		DeadLetters:  counter("dead_letters_total", "Outbound messages given up."),
+		Ambiguous:    counter("ambiguous_total", "Attempts to send of unknown outcome: the message may have gone out, but WhatsApp's acknowledgement was not seen."),
 		Reconnects:   vec("reconnects_total", "Connections to WhatsApp that ended.", "reason"),
 		PassedOn:     counter("tenants_passed_on_total", "Tenants left to other replicas because they could not connect from this one."),
 		FenceRejects: counter("fence_rejections_total", "Writes refused because the lease was lost."),
@@ -54,7 +56,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Retries:      counter("retry_receipts_total", "Retry receipts from recipients."),
 		Panics:       counter("panics_total", "Panics caught in event handlers."),
 	}
-	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Heartbeats, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters,
+	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Heartbeats, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters, m.Ambiguous,
 		m.Reconnects, m.PassedOn, m.FenceRejects, m.OldCounter, m.Undecrypted, m.Retries, m.Panics)
 	return m
 }

@@ -72,6 +72,8 @@ type SendError struct {
 	Reason string        // for people
 	Note   domain.Reason // what it tells about the connection as a whole
 	Err    error
+	// Unknown means that the message may have gone out all the same.
+	Unknown bool
 }
 
 func (e *SendError) Error() string {

@@ -27,6 +27,7 @@ type sender struct {
 	mu       sync.Mutex
 	queue    []*queued          // everything known to be unsent, unordered
 	known    map[uuid.UUID]bool // ids in queue
+	loaded   bool               // the database was read in this tenure
 	reload   bool               // the database has rows that are not in queue
 	beyond   *queued            // from this row on the database may have rows that are not in queue; nil: none
 	phone    Phone              // nil while not connected
@@ -177,7 +178,7 @@ func (s *sender) next() (*queued, Phone, bool) {
 // until it is known what is before them.
 func (s *sender) load() error {
 	s.mu.Lock()
-	earlier := s.beyond
+	earlier, first := s.beyond, !s.loaded
 	s.beyond = nil
 	s.mu.Unlock()
 	due, next, err := s.read()
@@ -189,8 +190,12 @@ func (s *sender) load() error {
 		return err
 	}
 	for _, r := range due {
+		if first && r.Status == domain.StatusSending {
+			s.svc.Metrics.Ambiguous.Inc() // of an earlier tenure
+		}
 		s.push(r)
 	}
+	s.loaded = true
 	if len(due) == maxQueued {
 		s.leave(&queued{Outbound: due[len(due)-1]})
 	}
@@ -262,6 +267,9 @@ func (s *sender) send(row *queued, phone Phone) {
 
 func (s *sender) failed(row *queued, out domain.Outcome, err *SendError) {
 	s.svc.Logger.Info("message not sent", "tenant", s.tenure.TenantID, "message", row.ID, "attempt", out.Attempts, "error", err)
+	if err.Unknown {
+		s.svc.Metrics.Ambiguous.Inc()
+	}
 	switch err.Kind {
 	case SendPaused:
 		s.mu.Lock()

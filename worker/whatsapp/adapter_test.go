@@ -3,6 +3,7 @@ package whatsapp_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,7 +33,9 @@ type world struct {
 	stop    func()
 }
 
-func newWorld(t *testing.T, unsafe whatsapp.Unsafe) *world {
+// newWorld starts everything. Each change may put something between the worker
+// and its services, or the adapter and its store.
+func newWorld(t *testing.T, unsafe whatsapp.Unsafe, changes ...func(*worker.Services)) *world {
 	t.Helper()
 	sim, err := simulator.Start(simulator.Options{Seed: 1})
 	if err != nil {
@@ -61,17 +64,20 @@ func newWorld(t *testing.T, unsafe whatsapp.Unsafe) *world {
 		t.Fatal(err)
 	}
 	metrics := worker.NewMetrics(prometheus.NewRegistry())
-	db, dialect := s.DBForWhatsApp()
 	knobs := worker.DefaultSettings()
-	trust := worker.NewTrust(knobs.Timings)
-	phones, err := whatsapp.New(whatsapp.Options{DB: db, Dialect: dialect, Ratchet: s.Ratchet(), Outbox: s.Outbox(), Metrics: metrics, Logger: logger,
-		Redirect: whatsapp.Redirect{Addr: settings["FLOWHQ_WHATSAPP_ADDR"], CAFile: settings["FLOWHQ_WHATSAPP_CA"], RootKey: settings["FLOWHQ_WHATSAPP_ROOT_KEY"]}, Unsafe: unsafe, Trust: trust})
+	knobs.HumanPace, knobs.LoopGuard, knobs.ConnectRate = false, false, 0
+	services := &worker.Services{Leases: s.Leases(), Profiles: s.Profiles(), Reports: s.Reports(), Inbox: s.Inbox(), Outbox: s.Outbox(),
+		Ratchet: s.Ratchet(), Trust: worker.NewTrust(knobs.Timings), Waker: s.Waker(), Engine: engine, Metrics: metrics, Logger: logger, Settings: knobs}
+	for _, change := range changes {
+		change(services)
+	}
+	db, dialect := s.DBForWhatsApp()
+	services.Phones, err = whatsapp.New(whatsapp.Options{DB: db, Dialect: dialect, Ratchet: services.Ratchet, Outbox: services.Outbox, Metrics: metrics, Logger: logger,
+		Redirect: whatsapp.Redirect{Addr: settings["FLOWHQ_WHATSAPP_ADDR"], CAFile: settings["FLOWHQ_WHATSAPP_CA"], RootKey: settings["FLOWHQ_WHATSAPP_ROOT_KEY"]}, Unsafe: unsafe, Trust: services.Trust})
 	if err != nil {
 		t.Fatal(err)
 	}
-	knobs.HumanPace, knobs.LoopGuard, knobs.ConnectRate = false, false, 0
-	pool := worker.NewPool(&worker.Services{Leases: s.Leases(), Profiles: s.Profiles(), Reports: s.Reports(), Inbox: s.Inbox(), Outbox: s.Outbox(),
-		Ratchet: s.Ratchet(), Phones: phones, Trust: trust, Waker: s.Waker(), Engine: engine, Metrics: metrics, Logger: logger, Settings: knobs}, self)
+	pool := worker.NewPool(services, self)
 	done := make(chan error, 1)
 	go func() { done <- pool.Run(ctx) }()
 	w := &world{t: t, sim: sim, store: s, metrics: metrics}
@@ -122,42 +128,60 @@ func (w *world) phone(number, name string) *simulator.Phone {
 // tenant makes and starts a tenant.
 func (w *world) tenant(number string) domain.TenantView {
 	w.t.Helper()
+	v := w.create(number)
+	w.steer(v, domain.EventStart)
+	return v
+}
+
+// create makes a tenant that rests.
+func (w *world) create(number string) domain.TenantView {
+	w.t.Helper()
 	name := "Saluni ya Amina"
 	v, err := domain.NewTenant(domain.TenantInput{Name: &name, Phone: &number}, domain.Now())
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ctx := context.Background()
-	if err := w.store.Tenants().Create(ctx, v); err != nil {
+	if err := w.store.Tenants().Create(context.Background(), v); err != nil {
 		w.t.Fatal(err)
 	}
-	w.steer(v, domain.EventStart)
 	return v
 }
 
 func (w *world) steer(v domain.TenantView, e domain.Event) {
 	w.t.Helper()
+	if err := w.trySteer(v, e); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) trySteer(v domain.TenantView, e domain.Event) error {
 	if _, err := w.store.Tenants().Steer(context.Background(), v.ID, e); err != nil {
-		w.t.Fatal(err)
+		return err
 	}
-	if err := w.store.Waker().Wake(context.Background(), v.ID); err != nil {
-		w.t.Fatal(err)
-	}
+	return w.store.Waker().Wake(context.Background(), v.ID)
 }
 
 // await polls the tenant until ok.
 func (w *world) await(v domain.TenantView, what string, ok func(domain.TenantView) bool) domain.TenantView {
 	w.t.Helper()
+	got, err := w.tryAwait(v, what, ok)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return got
+}
+
+func (w *world) tryAwait(v domain.TenantView, what string, ok func(domain.TenantView) bool) (domain.TenantView, error) {
 	deadline := time.Now().Add(20 * time.Second)
 	for {
 		got, err := w.store.Tenants().Get(context.Background(), v.ID)
 		if err == nil && ok(got) {
-			return got
+			return got, nil
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("no %s in time: %v, %+v", what, err, got)
+			return got, fmt.Errorf("no %s in time: %v, %+v", what, err, got)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 

@@ -72,6 +72,7 @@ type op struct {
 	own        []string // user parts of our own addresses
 	toSelf     bool
 	held       bool // the lock
+	stored     bool // the ratchet is stored: the message may go out from here on
 	identities map[string][32]byte
 	crash      func(string)
 }
@@ -298,6 +299,7 @@ func (r *ratchet) PutManySessions(ctx context.Context, sessions map[string][]byt
 	if err := r.save(ctx, w, o.row); err != nil {
 		return err
 	}
+	o.stored = true
 	o.crash("O3")
 	return nil
 }

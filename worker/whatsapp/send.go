@@ -44,7 +44,9 @@ func (ph *phone) Send(ctx context.Context, row domain.Outbound) (time.Time, erro
 	resp, err := ph.client.SendMessage(context.WithValue(ctx, opKey{}, o), to, &waE2E.Message{Conversation: proto.String(row.Text)},
 		whatsmeow.SendRequestExtra{ID: row.WAID, Timeout: ackTimeout})
 	if err != nil {
-		return time.Time{}, ph.classify(err)
+		failed := ph.classify(err)
+		failed.Unknown = o.stored && !errors.Is(err, whatsmeow.ErrServerReturnedError)
+		return time.Time{}, failed
 	}
 	return resp.Timestamp, nil
 }
@@ -139,17 +141,21 @@ func (ph *phone) refused(err error, failed func(worker.SendErrorKind, string) *w
 }
 
 // messageForRetry answers a recipient that could not decrypt a message, from
-// the outbox, whichever replica sent it.
+// the outbox, whichever replica sent it. whatsmeow acknowledges the request for
+// a message that is not there, and nobody would ask again; when the outbox
+// cannot be read the connection has to end first.
 func (ph *phone) messageForRetry(_, _ types.JID, id types.MessageID) *waE2E.Message {
 	ctx, cancel := context.WithTimeout(ph.gate.ctx, ackTimeout)
 	defer cancel()
-	row, ok, err := ph.Outbox.ForRetry(ctx, ph.tenure.TenantID, id)
-	if err != nil {
-		ph.logger.Error("outbox is not readable for a retry", "error", err)
+	text, err := guarded(ctx, ph.gate, func(ctx context.Context) (*string, error) {
+		row, ok, err := ph.Outbox.ForRetry(ctx, ph.tenure.TenantID, id)
+		if err != nil || !ok {
+			return nil, err
+		}
+		return &row.Text, nil
+	})
+	if err != nil || text == nil {
 		return nil
 	}
-	if !ok {
-		return nil
-	}
-	return &waE2E.Message{Conversation: proto.String(row.Text)}
+	return &waE2E.Message{Conversation: text}
 }
