@@ -98,6 +98,7 @@ func TestPartition_AReplicaThatIsCutOffHarmsNothing(t *testing.T) {
 	for _, p := range partitions {
 		for _, c := range runs {
 			t.Run(fmt.Sprint(p.name, " ", c.ttl), func(t *testing.T) {
+				t.Parallel()
 				f, s, rng := c.open(t, true)
 				var closed, moved []time.Duration
 				for range c.rounds {

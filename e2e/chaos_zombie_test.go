@@ -51,6 +51,7 @@ func TestZombie_AReplicaThatWakesUpTooLateUsesNoKeyTwice(t *testing.T) {
 	}{{"frozen", true}, {"frozen while WhatsApp keeps replaced connections", false}} {
 		for _, c := range zombieRuns(t, tt.kick) {
 			t.Run(fmt.Sprint(tt.name, " ", c.ttl), func(t *testing.T) {
+				t.Parallel()
 				f, s, rng := c.open(t, false)
 				f.w.wa.Faults().KeepReplaced("", !tt.kick)
 				c.zombies(t, f, rng)
