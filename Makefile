@@ -23,5 +23,6 @@ bench: ## measure product and reference in one run, results in bench/results
 chaos: ## the crash tests in full; hours
 	scripts/setup.sh
 	go build -o bin/flowhq .
-	FLOWHQ_BINARY=$(CURDIR)/bin/flowhq FLOWHQ_CHAOS=full scripts/with-postgres.sh go test -timeout 12h -parallel 1 -run 'Crash|Flood|Redelivery|RetryReceipt|LostAck|Backlog|Database|Fleet|Zombie|Partition|Clock' -v ./e2e
+	scripts/previous.sh bin/flowhq-previous
+	FLOWHQ_BINARY=$(CURDIR)/bin/flowhq FLOWHQ_PREVIOUS_BINARY=$(CURDIR)/bin/flowhq-previous FLOWHQ_CHAOS=full scripts/with-postgres.sh go test -timeout 12h -parallel 1 -run 'Crash|Flood|Redelivery|RetryReceipt|LostAck|Backlog|Database|Fleet|Zombie|Partition|Clock|Deploy' -v ./e2e
 	FLOWHQ_CHAOS=full go test -timeout 1h -run 'TestStore_' -v ./worker/whatsapp

@@ -13,6 +13,19 @@ func (w *world) setClock(t *testing.T, by time.Duration) {
 		AS 'SELECT now() + (seconds + %d) * interval ''1 second'''`, int(by.Seconds())))
 }
 
+// settles waits until every replica has given a heartbeat by the new clock, or
+// was buried by it and is replaced.
+func (f *fleet) settles(t *testing.T, ttl time.Duration) {
+	t.Helper()
+	eventually(t, "all heartbeats are by the new clock", time.Minute, func() (bool, string) {
+		n := f.w.count(t, "SELECT count(*) FROM replicas WHERE state <> 'dead' AND abs(extract(epoch FROM heartbeat_at - flowhq_after(0))) > $1", ttl.Seconds())
+		return n == 0, fmt.Sprint(n)
+	})
+	for _, m := range f.members {
+		f.replace(t, m)
+	}
+}
+
 func TestClock_OfTheDatabaseJumpsByAnHourAndBack(t *testing.T) {
 	t.Parallel()
 	c := chaos{replicas: 3, tenants: 9, rounds: 1, ttl: 3 * time.Second, perSecond: 20, messages: 300}
@@ -23,9 +36,7 @@ func TestClock_OfTheDatabaseJumpsByAnHourAndBack(t *testing.T) {
 	for range c.rounds {
 		for _, by := range []time.Duration{time.Hour, 0} {
 			f.w.setClock(t, by)
-			for _, m := range f.members {
-				f.replace(t, m, c.ttl)
-			}
+			f.settles(t, c.ttl)
 			victim := f.members[rng.IntN(len(f.members))]
 			victim.child.kill()
 			f.emptied(t, victim, c.ttl)

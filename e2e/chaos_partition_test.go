@@ -71,7 +71,7 @@ func (f *fleet) suffer(t *testing.T, m *member, p partition, c chaos) (closed, m
 		moved = f.emptied(t, m, c.movesWithin())
 	}
 	m.heal()
-	f.replace(t, m, 2*c.ttl)
+	f.replace(t, m)
 	if p.whatsapp && !p.database {
 		m.child.stop(t) // else it would leave the tenants to the others for a while
 		f.start(t, m)
@@ -88,7 +88,7 @@ func (f *fleet) suffer(t *testing.T, m *member, p partition, c chaos) (closed, m
 func (c chaos) movesWithin() time.Duration { return max(4*c.ttl, 10*time.Second) }
 
 func TestPartition_AReplicaThatIsCutOffHarmsNothing(t *testing.T) {
-	runs := []chaos{{replicas: 3, tenants: 6, rounds: 1, ttl: 1500 * time.Millisecond, perSecond: 10, messages: 100}}
+	runs := []chaos{{replicas: 3, tenants: 6, rounds: 1, ttl: 3 * time.Second, perSecond: 10, messages: 150}}
 	if full() {
 		runs = []chaos{
 			chaos{replicas: 3, tenants: 15, rounds: 100, ttl: 1500 * time.Millisecond, perSecond: 10, messages: 6_000}.long(t),

@@ -20,14 +20,20 @@ func (f *fleet) freeze(t *testing.T, m *member, ttl time.Duration, rng *rand.Ran
 	_ = m.child.cmd.Process.Signal(syscall.SIGSTOP)
 	<-time.After(ttl*6/5 + time.Duration(rng.Int64N(int64(ttl/2))))
 	_ = m.child.cmd.Process.Signal(syscall.SIGCONT)
-	f.replace(t, m, ttl)
+	f.replace(t, m)
 }
 
-// replace starts a process anew that ended because it was buried. One that was
-// not buried, because nobody looked meanwhile, goes on.
-func (f *fleet) replace(t *testing.T, m *member, ttl time.Duration) {
+// replace starts a process anew once it has ended because it was buried. One
+// that was not buried, because nobody looked meanwhile, goes on.
+func (f *fleet) replace(t *testing.T, m *member) {
 	t.Helper()
-	if !m.child.gone(ttl / 2) {
+	ended := false
+	eventually(t, m.name+" lives or has ended", time.Minute, func() (bool, string) {
+		ended = m.child.gone(0)
+		_, alive := f.w.holdings(t)[m.name]
+		return ended || alive, ""
+	})
+	if !ended {
 		return
 	}
 	if code := m.child.cmd.ProcessState.ExitCode(); code != exitBuried {
@@ -68,7 +74,7 @@ func TestZombie_AReplicaThatWakesUpTooLateUsesNoKeyTwice(t *testing.T) {
 func zombieRuns(t *testing.T, kick bool) []chaos {
 	t.Helper()
 	if !full() {
-		return []chaos{{replicas: 3, tenants: 9, rounds: 2, ttl: 1500 * time.Millisecond, perSecond: 30, messages: 200}}
+		return []chaos{{replicas: 3, tenants: 9, rounds: 2, ttl: 3 * time.Second, perSecond: 30, messages: 250}}
 	}
 	short := chaos{replicas: 3, tenants: 30, rounds: 500, ttl: 1500 * time.Millisecond, perSecond: 40, messages: 60_000}
 	if !kick {

@@ -45,9 +45,10 @@ func environment(settings map[string]string) []string {
 	return env
 }
 
-// spawn starts the program without waiting for anything.
-func spawn(settings map[string]string, log *tail, args ...string) (*child, error) {
-	file, err := binary()
+// spawnFile starts the program without waiting for anything; with an empty file
+// the one under test.
+func spawnFile(file string, settings map[string]string, log *tail, args ...string) (*child, error) {
+	file, err := orBinary(file)
 	if err != nil {
 		return nil, err
 	}
@@ -130,9 +131,20 @@ func (c *child) stop(t *testing.T) {
 	}
 }
 
+func orBinary(file string) (string, error) {
+	if file != "" {
+		return file, nil
+	}
+	return binary()
+}
+
 // run runs the program to its end and returns what it wrote.
 func run(settings map[string]string, args ...string) (stdout, stderr string, code int, err error) {
-	file, err := binary()
+	return runFile("", settings, args...)
+}
+
+func runFile(file string, settings map[string]string, args ...string) (stdout, stderr string, code int, err error) {
+	file, err = orBinary(file)
 	if err != nil {
 		return "", "", 0, err
 	}

@@ -32,13 +32,16 @@ func newFleetOn(t *testing.T, db database, size int, cables bool, more ...settin
 	for i := range size {
 		f.join(t, fmt.Sprintf("replica-%d", i+1), cables)
 	}
-	t.Cleanup(func() {
-		for _, m := range f.members {
-			_ = m.child.cmd.Process.Signal(syscall.SIGCONT)
-			m.child.kill()
-		}
-	})
+	t.Cleanup(f.kill)
 	return f
+}
+
+// kill ends all processes, also those that are stopped.
+func (f *fleet) kill() {
+	for _, m := range f.members {
+		_ = m.child.cmd.Process.Signal(syscall.SIGCONT)
+		m.child.kill()
+	}
 }
 
 // join adds a replica and waits until it serves.
@@ -162,12 +165,17 @@ func quantile(all []time.Duration, q float64) float64 {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)].Seconds()
 }
 
-// pour gives out n tokens evenly, so many a second, and returns when all are out.
+// pour gives out n tokens evenly, so many a second, and returns when all are out
+// or enough are.
 func (s *storm) pour(n int, perSecond float64) {
 	ticker := time.NewTicker(time.Duration(float64(time.Second) / perSecond))
 	defer ticker.Stop()
 	for range n {
-		<-ticker.C
-		s.tokens <- struct{}{}
+		select {
+		case <-ticker.C:
+			s.tokens <- struct{}{}
+		case <-s.enough:
+			return
+		}
 	}
 }

@@ -20,6 +20,7 @@ type world struct {
 	db       database
 	settings map[string]string
 	key      string // of an admin
+	file     string // the program; empty for the one under test
 	log      *tail
 	child    *child
 	tables   *sql.DB
@@ -72,7 +73,7 @@ func newIdleWorld(t *testing.T, db database, more ...setting) *world {
 // addKey makes an admin key with the command line, which also migrates.
 func (w *world) addKey(t *testing.T) {
 	t.Helper()
-	stdout, stderr, code, err := run(w.settings, "apikey", "add", "--label", "e2e")
+	stdout, stderr, code, err := runFile(w.file, w.settings, "apikey", "add", "--label", "e2e")
 	if err != nil || code != 0 {
 		t.Fatalf("flowhq apikey add ended with code %d: %v\n%s", code, err, stderr)
 	}
@@ -114,7 +115,7 @@ func (w *world) spawn(t *testing.T, more ...setting) {
 		settings[s.name] = s.value
 	}
 	var err error
-	if w.child, err = spawn(settings, w.log, "serve"); err != nil {
+	if w.child, err = spawnFile(w.file, settings, w.log, "serve"); err != nil {
 		t.Fatal(err)
 	}
 }

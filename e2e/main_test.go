@@ -1,15 +1,26 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 )
 
+// abreast is how many tests run at once unless the command line says otherwise:
+// they wait more than they work.
+const abreast = "4"
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == strconv.Itoa(runtime.GOMAXPROCS(0)) {
+		_ = f.Value.Set(abreast)
+	}
 	code := m.Run()
 	closeChromium()
 	_ = os.RemoveAll(buildDir())

@@ -191,7 +191,7 @@ func (s *storm) backlog(t *testing.T, each int, age time.Duration) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.written = append(c.written, id)
+			c.written, c.sent = append(c.written, id), append(c.sent, time.Now())
 		}
 	}
 }

@@ -23,6 +23,7 @@ type storm struct {
 	again   float64       // share of the messages that phones encrypt and send again under the same id
 	writers sync.WaitGroup
 	pours   sync.WaitGroup // who gives out tokens
+	enough  chan struct{}  // closed when no more need be given out
 	failed  atomic.Pointer[error]
 	started time.Time
 }
@@ -112,7 +113,7 @@ func (c *chat) behind() int {
 // begin lets the customers write as tokens are given out. Each has at most a
 // few unanswered messages, as many as a seeded draw says, up to window.
 func (s *storm) begin(seed uint64, messages, window int) {
-	s.tokens = make(chan struct{}, messages)
+	s.tokens, s.enough = make(chan struct{}, messages), make(chan struct{})
 	for i, c := range s.chats {
 		rng := rand.New(rand.NewPCG(seed, uint64(i)))
 		s.writers.Go(func() { s.write(c, rng, window) })

@@ -156,6 +156,7 @@ func TestConversation_EchoInBothDirectionsWithoutLoss(t *testing.T) {
 			mustShow(t, p, say("echo: %s %d", p.PushName(), i))
 		}
 	}
+	eventually(t, "the owner's phone shows both sides", func() bool { return len(s.owner.Messages(second)) >= 2*n })
 	if c := s.counts(); c.Shown != 2*n || c.Answered != 2*n || c.Repeats+c.CounterReuse+c.DecryptErrors != 0 {
 		t.Errorf("ledger: %+v", c)
 	}

@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"regexp"
+	"strconv"
 	"syscall"
 
 	"github.com/google/uuid"
@@ -20,7 +23,8 @@ type Upgrade func(ctx context.Context, db *sql.DB, dialect string) error
 
 // Migrate brings all tables up to date: ours, then those that upgrade makes,
 // then the fence around them. Several processes may call it at once; they take
-// turns. A database that a newer program has changed is refused.
+// turns. A database that a newer program has changed is used as it is, unless
+// one of its migrations says that older programs no longer can.
 func (s *Store) Migrate(ctx context.Context, upgrade Upgrade) error {
 	if s.dialect == postgres {
 		return s.migratePostgres(ctx, upgrade)
@@ -71,10 +75,11 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB, upgrade Upgrade) error 
 		return translate("read the version of the database", err)
 	}
 	if current > target {
-		return domain.Errorf(domain.KindConflict, "the database has version %d, this program knows versions up to %d: use the newer program", current, target)
-	}
-	if _, err := provider.Up(ctx); err != nil {
-		return translate("migrate the database", err)
+		if err := s.newer(ctx, db, current, target); err != nil {
+			return err
+		}
+	} else if err := s.up(ctx, db, provider); err != nil {
+		return err
 	}
 	if upgrade == nil {
 		return nil
@@ -83,6 +88,53 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB, upgrade Upgrade) error 
 		return translate("upgrade the WhatsApp tables", err)
 	}
 	return nil
+}
+
+// settingNeeds keeps the newest version that a program must know to use this
+// database. Migrations only add, so an older program can run beside a newer one
+// or in its place. One that cannot be used without says so in a comment,
+// "-- needs N", with its own number.
+const settingNeeds = "schema_needs"
+
+var needsLine = regexp.MustCompile(`(?m)^-- needs (\d+)\b`)
+
+// newer decides about a database that a newer program has changed.
+func (s *Store) newer(ctx context.Context, db *sql.DB, current, target int64) error {
+	var needs int64
+	err := db.QueryRowContext(ctx, "SELECT CAST(value AS integer) FROM settings WHERE key = '"+settingNeeds+"'").Scan(&needs)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return translate("read the version that the database needs", err)
+	}
+	if err != nil || needs > target {
+		return domain.Errorf(domain.KindConflict, "the database has version %d and this program knows versions up to %d: use the newer program", current, target)
+	}
+	s.logger.Warn("a newer program has changed the database; this one can still use it", "database", current, "program", target)
+	return nil
+}
+
+// up migrates, and notes which programs can use the database from now on.
+func (s *Store) up(ctx context.Context, db *sql.DB, provider *goose.Provider) error {
+	if _, err := provider.Up(ctx); err != nil {
+		return translate("migrate the database", err)
+	}
+	needs := 1
+	files, err := fs.Glob(s.migrations, "*.sql")
+	if err != nil {
+		return err
+	}
+	for _, name := range files {
+		text, err := fs.ReadFile(s.migrations, name)
+		if err != nil {
+			return fmt.Errorf("read migrations: %w", err)
+		}
+		if m := needsLine.FindSubmatch(text); m != nil {
+			n, _ := strconv.Atoi(string(m[1]))
+			needs = max(needs, n)
+		}
+	}
+	_, err = db.ExecContext(ctx, fmt.Sprintf(`INSERT INTO settings (key, value, updated_at) VALUES ('%s', '%d', flowhq_after(0))
+		ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE settings.value <> excluded.value`, settingNeeds, needs))
+	return translate("note the version that the database needs", err)
 }
 
 func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {

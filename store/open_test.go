@@ -46,11 +46,14 @@ func TestMigrate_BySeveralAtOnceTakesTurns(t *testing.T) {
 	})
 }
 
-func TestMigrate_RefusesADatabaseOfANewerProgram(t *testing.T) {
+func TestMigrate_UsesTheDatabaseOfANewerProgramUnlessThatNeedsIt(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		db, _ := s.DBForWhatsApp()
 		_, err := db.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)")
 		must(t, err)
+		must(t, s.Settings().PutSetting(t.Context(), "schema_needs", "1"))
+		wantUnchanged(t, s, func() { must(t, s.Migrate(t.Context(), storetest.Upgrade)) })
+		must(t, s.Settings().PutSetting(t.Context(), "schema_needs", "9999"))
 		wantUnchanged(t, s, func() {
 			err = s.Migrate(t.Context(), storetest.Upgrade)
 			wantKind(t, err, domain.KindConflict)

@@ -26,6 +26,11 @@ func (d *reconnectDelay) next() time.Duration {
 	return reconnectMin/2 + rand.N(ceiling-reconnectMin/2)
 }
 
+// databaseDelay is the wait after our own database failed: WhatsApp refused
+// nothing, so its patience is not spent, and the pace of connecting spreads the
+// load when the database is back.
+func databaseDelay() time.Duration { return reconnectMin/4 + rand.N(2*reconnectMin) }
+
 func (d *reconnectDelay) reset() { d.attempt = 0 }
 
 // jittered spreads a delay by ±20 %.

@@ -141,7 +141,11 @@ func (r *runner) serve() time.Duration {
 	phone, err := r.svc.Phones.Open(r.ctx, *r.profile.Load(), r.tenure, r.jid, a)
 	if err != nil {
 		close(a.closed)
-		return r.ended(domain.ReasonNetwork, err.Error(), time.Time{})
+		reason := domain.ReasonNetwork
+		if domain.KindOf(err) == domain.KindUnavailable {
+			reason = domain.ReasonDatabase
+		}
+		return r.ended(reason, err.Error(), time.Time{})
 	}
 	defer func() {
 		close(a.closed)
@@ -294,7 +298,10 @@ func (r *runner) ended(reason domain.Reason, detail string, since time.Time) tim
 }
 
 func (r *runner) reconnectLater(reason domain.Reason, detail string) time.Duration {
-	wait := r.backoff.next()
+	wait := databaseDelay()
+	if reason != domain.ReasonDatabase {
+		wait = r.backoff.next()
+	}
 	r.lost = reason
 	at := domain.Now().Add(wait)
 	r.report(domain.LinkReport{Event: domain.EventLost, Reason: reason, Detail: detail, RetryAt: &at})

@@ -129,7 +129,7 @@ func (p *Phones) device(ctx context.Context, ph *phone, jid string) (*store.Devi
 			return nil, fmt.Errorf("stored device id: %w", err)
 		}
 		if device, err = p.container.GetDevice(ctx, id); err != nil {
-			return nil, fmt.Errorf("load device: %w", err)
+			return nil, &domain.Error{Kind: domain.KindUnavailable, Message: "The keys of this number could not be read.", Err: err}
 		}
 	}
 	if device == nil {
