@@ -35,7 +35,7 @@ var (
 // connected alone buries nobody. A heartbeat in the future is a missed one too:
 // the database's clock was set back, and whoever lives has given another since.
 var vanished = &query{postgres: `SELECT r.id FROM replicas r WHERE r.state <> 'dead' AND r.id <> $1
-	AND (r.name = $2 OR r.heartbeat_at + (r.expires_at - r.heartbeat_at) * 0.3 < flowhq_after(0) OR r.heartbeat_at > flowhq_after(1))
+	AND (r.name = $2 OR ($3 AND (r.heartbeat_at + (r.expires_at - r.heartbeat_at) * 0.25 < flowhq_after(0) OR r.heartbeat_at > flowhq_after(1))))
 	AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'fhq/' || r.id::text)`}
 
 // secondLook is the time between the two looks at who is connected.
@@ -45,21 +45,23 @@ const secondLook = 100 * time.Millisecond
 // worker.Leases'. The database's clock decides, and for a process that was
 // killed, the absence of its connections: that is seen within seconds, long
 // before its row expires. The fence makes a burial by mistake harmless.
-func (l Leases) Bury(ctx context.Context, self domain.Replica) (freed int, err error) {
+func (l Leases) Bury(ctx context.Context, self domain.Replica, others bool) (freed int, err error) {
 	defer translated("bury dead replicas", &err)
 	var b batch
-	b.add(l.s.markQuery(), self.ID)
+	if others {
+		b.add(l.s.markQuery(), self.ID)
+	}
 	b.add(forgetDead)
 	var gone, dead []uuid.UUID
 	if l.s.dialect == postgres {
-		b.read(scanIDs(&gone), vanished, self.ID, self.Name)
+		b.read(scanIDs(&gone), vanished, self.ID, self.Name, others)
 	}
 	b.read(scanIDs(&dead), listDeadOwners)
 	if err := l.s.runBatch(ctx, &b); err != nil {
 		return 0, err
 	}
 	if len(gone) > 0 {
-		buried, err := l.buryVanished(ctx, self, gone)
+		buried, err := l.buryVanished(ctx, self, gone, others)
 		if err != nil {
 			return 0, err
 		}
@@ -86,7 +88,7 @@ func (s *Store) markQuery() *query {
 }
 
 // buryVanished looks a second time: connections may have been about to open.
-func (l Leases) buryVanished(ctx context.Context, self domain.Replica, first []uuid.UUID) (dead []uuid.UUID, err error) {
+func (l Leases) buryVanished(ctx context.Context, self domain.Replica, first []uuid.UUID, others bool) (dead []uuid.UUID, err error) {
 	timer := time.NewTimer(secondLook)
 	defer timer.Stop()
 	select {
@@ -96,7 +98,7 @@ func (l Leases) buryVanished(ctx context.Context, self domain.Replica, first []u
 	}
 	var second []uuid.UUID
 	var look batch
-	look.read(scanIDs(&second), vanished, self.ID, self.Name)
+	look.read(scanIDs(&second), vanished, self.ID, self.Name, others)
 	if err := l.s.runBatch(ctx, &look); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func TestBury_FreesTheLeasesOfTheExpired(t *testing.T) {
 		expired, lease := foreign(t, s, "b", -time.Second)
 		_, alive := foreign(t, s, "c", time.Minute)
 		for i, want := range []int{1, 0} { // the second time nothing is left to do
-			freed, err := s.Leases().Bury(t.Context(), self)
+			freed, err := s.Leases().Bury(t.Context(), self, true)
 			if err != nil || freed != want {
 				t.Errorf("burial %d freed %d, error %v, want %d", i, freed, err, want)
 			}
@@ -49,7 +49,7 @@ func TestBury_FreesTheLeasesOfTheExpired(t *testing.T) {
 func TestBury_SparesItself(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		self, lease := foreign(t, s, "a", -time.Second)
-		if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 0 {
+		if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 0 {
 			t.Errorf("freed %d, error %v", freed, err)
 		}
 		if l := leaseOf(t, s, lease.TenantID); l != lease {
@@ -65,7 +65,7 @@ func TestBury_FreesWhatTheProcessBeforeHeldUnderTheSameName(t *testing.T) {
 		must(t, s.Lock())
 		self := storetest.Replica(t, s, "a")
 		foreign(t, s, "another name", time.Minute)
-		if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 1 {
+		if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 1 {
 			t.Errorf("freed %d, error %v", freed, err)
 		}
 	})
@@ -73,7 +73,7 @@ func TestBury_FreesWhatTheProcessBeforeHeldUnderTheSameName(t *testing.T) {
 		s := storetest.Open(t, storetest.SQLite(t))
 		self := storetest.Replica(t, s, "a")
 		foreign(t, s, "a", time.Minute)
-		if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 0 {
+		if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 0 {
 			t.Errorf("freed %d, error %v", freed, err)
 		}
 	})
@@ -85,7 +85,7 @@ func TestBury_FreesWhatTheProcessBeforeHeldUnderTheSameName(t *testing.T) {
 		live := storetest.Another(t, s)
 		storetest.Replica(t, live, "a") // the same name, but connected
 		liveLease := storetest.Serve(t, live, storetest.NewTenant(t, s))
-		if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 1 {
+		if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 1 {
 			t.Errorf("freed %d, error %v", freed, err)
 		}
 		if l := leaseOf(t, s, gone.TenantID); l.Replica != uuid.Nil {
@@ -112,7 +112,7 @@ func TestBury_FreesWhatAKilledProcessHeldOnceItMissesAHeartbeat(t *testing.T) {
 	db, _ := s.DBForWhatsApp()
 	_, err := db.ExecContext(t.Context(), `UPDATE replicas SET heartbeat_at = now() - interval '20 seconds', expires_at = now() + interval '40 seconds' WHERE name IN ('c', 'd')`)
 	must(t, err)
-	if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 1 {
+	if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 1 {
 		t.Errorf("freed %d, error %v, want the leases of the killed one", freed, err)
 	}
 	if l := leaseOf(t, s, late.TenantID); l.Replica != uuid.Nil {
@@ -133,7 +133,7 @@ func TestBury_FreesWhatAKilledProcessHeldAfterTheClockWasSetBack(t *testing.T) {
 	db, _ := s.DBForWhatsApp()
 	_, err := db.ExecContext(t.Context(), `UPDATE replicas SET heartbeat_at = now() + interval '1 hour', expires_at = now() + interval '61 minutes' WHERE name = 'b'`)
 	must(t, err)
-	if freed, err := s.Leases().Bury(t.Context(), self); err != nil || freed != 1 {
+	if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 1 {
 		t.Errorf("freed %d, error %v, want the leases of the killed one", freed, err)
 	}
 	if l := leaseOf(t, s, killed.TenantID); l.Replica != uuid.Nil {
@@ -157,7 +157,7 @@ func TestBury_EndsTheConnectionsOfTheDead(t *testing.T) {
 	must(t, err)
 
 	waitFor(t, "the zombie is freed in spite of its open transaction", func() bool {
-		freed, err := s.Leases().Bury(t.Context(), self)
+		freed, err := s.Leases().Bury(t.Context(), self, true)
 		must(t, err)
 		return freed == 1
 	})

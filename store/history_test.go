@@ -83,10 +83,10 @@ func TestTerms_TellWhoServedATenantUntilWhenAndWhy(t *testing.T) {
 		self := storetest.Replica(t, s, "a")
 		doomed, lease := foreign(t, s, "b", time.Minute)
 		tenant := lease.TenantID
-		_, err := s.Leases().Bury(t.Context(), self) // nobody is dead yet
+		_, err := s.Leases().Bury(t.Context(), self, true) // nobody is dead yet
 		must(t, err)
 		must(t, s.Leases().Retire(t.Context(), doomed.ID))
-		if freed, err := s.Leases().Bury(t.Context(), self); freed != 1 || err != nil {
+		if freed, err := s.Leases().Bury(t.Context(), self, true); freed != 1 || err != nil {
 			t.Fatalf("freed %d, error %v", freed, err)
 		}
 		take := func() domain.Tenure {

@@ -128,7 +128,7 @@ func (r *leaseRow) free(replica uuid.UUID) bool {
 	return r.Replica == uuid.Nil && r.Wanted && !r.notBefore.After(now) && (r.avoid != replica || !r.avoidUntil.After(now))
 }
 
-func (f fakeLeases) Bury(context.Context, domain.Replica) (int, error) { return 0, nil }
+func (f fakeLeases) Bury(context.Context, domain.Replica, bool) (int, error) { return 0, nil }
 
 func (f fakeLeases) Acquire(_ context.Context, replica uuid.UUID, limit int) (taken []domain.Lease, _ error) {
 	f.mu.Lock()

@@ -29,6 +29,7 @@ type Pool struct {
 
 	nonces   [][]byte    // accepted by the next heartbeat: the last acknowledged, and one of unknown outcome
 	beaten   instant     // when the last heartbeat began
+	contact  instant     // since when no heartbeat has failed
 	watch    *time.Timer // fires when no heartbeat was confirmed in time
 	cut      atomic.Bool // it has fired: all runners are stopped, and nothing may be acquired
 	strays   time.Time   // since when the database has more leases of ours than there are runners
@@ -55,7 +56,8 @@ func (p *Pool) Run(ctx context.Context) error {
 	if err := p.svc.Leases.Register(ctx, p.self, p.svc.Settings.Timings.TTL); err != nil {
 		return fmt.Errorf("register replica: %w", err)
 	}
-	p.renewed(instantNow())
+	p.contact = instantNow()
+	p.renewed(p.contact)
 	defer p.watch.Stop()
 	wakes := p.svc.Waker.Wakes(ctx)
 	timer := time.NewTimer(0)
@@ -114,6 +116,7 @@ func (p *Pool) tick(ctx context.Context, inTurn bool) error {
 	view, err := p.heartbeat(ctx)
 	if err != nil {
 		p.svc.Logger.Warn("heartbeat failed", "error", err)
+		p.contact = instantNow()
 		return err
 	}
 	if view.State == "" {
@@ -126,7 +129,7 @@ func (p *Pool) tick(ctx context.Context, inTurn bool) error {
 	if p.cut.Load() {
 		return p.regain(ctx)
 	}
-	if freed, err := p.svc.Leases.Bury(ctx, p.self); err != nil {
+	if freed, err := p.svc.Leases.Bury(ctx, p.self, p.seesOthers()); err != nil {
 		p.svc.Logger.Warn("dead replicas are not buried", "error", err)
 	} else if freed > 0 {
 		p.svc.Logger.Info("took over from a dead replica", "leases", freed)

@@ -23,6 +23,15 @@ func (p *Pool) renewed(began instant) {
 	p.watch.Reset(p.svc.Trust.left())
 }
 
+// contactBefore ticks in touch with the database a replica does not judge others:
+// after an outage of it all of them look dead, and each that lives gives a
+// heartbeat within a tick.
+const contactBefore = 2
+
+func (p *Pool) seesOthers() bool {
+	return p.beaten.ran-p.contact.ran >= contactBefore*p.svc.Settings.Timings.Tick
+}
+
 // expire stops every runner once the leases can no longer be trusted. It runs
 // beside the pool's loop, which may be stuck in a call to the database.
 func (p *Pool) expire() {

@@ -26,8 +26,9 @@ type Leases interface {
 	// Bury declares every replica dead whose row has expired, or that is gone:
 	// its database connections are closed, and it carries the same name as
 	// self (a restarted process) or has missed a heartbeat. It frees their
-	// leases and returns how many.
-	Bury(ctx context.Context, self domain.Replica) (freed int, err error)
+	// leases and returns how many. Without others only the processes before
+	// this one are looked for.
+	Bury(ctx context.Context, self domain.Replica, others bool) (freed int, err error)
 	// Acquire takes up to limit free leases that are wanted or carry a command,
 	// but none that this replica has passed on a short while ago.
 	Acquire(ctx context.Context, replica uuid.UUID, limit int) ([]domain.Lease, error)

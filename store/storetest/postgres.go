@@ -161,7 +161,7 @@ func (c *cluster) empty(ctx context.Context, name string) bool {
 			PERFORM set_config('flowhq.maintenance', 'on', true);
 			FOR t IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
 				AND relname NOT IN ('goose_db_version', 'whatsmeow_version') LOOP
-				EXECUTE format('DELETE FROM %I', t);
+				EXECUTE format('DELETE FROM %I', t) || CASE t WHEN 'settings' THEN ' WHERE key <> ''schema_needs''' ELSE '' END;
 			END LOOP;
 		END $$`)
 		return err
