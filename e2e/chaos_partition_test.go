@@ -88,6 +88,7 @@ func (f *fleet) suffer(t *testing.T, m *member, p partition, c chaos) (closed, m
 func (c chaos) movesWithin() time.Duration { return max(4*c.ttl, 10*time.Second) }
 
 func TestPartition_AReplicaThatIsCutOffHarmsNothing(t *testing.T) {
+	t.Parallel()
 	runs := []chaos{{replicas: 3, tenants: 6, rounds: 1, ttl: 3 * time.Second, perSecond: 10, messages: 150}}
 	if full() {
 		runs = []chaos{

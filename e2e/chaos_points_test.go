@@ -83,6 +83,7 @@ func sleeper(t *testing.T, point string, fenced bool) int64 {
 }
 
 func TestZombie_StoppedAtAnyPointOfTheMessagePathUsesNoKeyTwice(t *testing.T) {
+	t.Parallel()
 	for _, point := range crashPoints {
 		t.Run(point, func(t *testing.T) {
 			t.Parallel()

@@ -51,6 +51,7 @@ func (c chaos) zombies(t *testing.T, f *fleet, rng *rand.Rand) {
 }
 
 func TestZombie_AReplicaThatWakesUpTooLateUsesNoKeyTwice(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name string
 		kick bool // WhatsApp closes the connection that a newer one replaces

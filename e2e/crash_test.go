@@ -21,6 +21,7 @@ type havoc struct {
 }
 
 func TestCrash_LosesNothingAndAnswersNothingTwice(t *testing.T) {
+	t.Parallel()
 	sizes := map[string]havoc{
 		"sqlite":   {tenants: 4, customers: 3, messages: 300, kills: 6, perPoint: 1},
 		"postgres": {tenants: 8, customers: 3, messages: 600, kills: 10, perPoint: 1},

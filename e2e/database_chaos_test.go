@@ -32,6 +32,7 @@ BEGIN
 END $$`
 
 func TestDatabaseCollisions_LoseNothingAndAnswerNothingTwice(t *testing.T) {
+	t.Parallel()
 	s := newStorm(t, newWorld(t, postgresDatabase(t)), size(3, 20), 4)
 	s.w.change(t, collisions)
 	messages := size(300, 10_000)
@@ -52,6 +53,7 @@ func TestDatabaseCollisions_LoseNothingAndAnswerNothingTwice(t *testing.T) {
 // With one connection, whatever waits for a connection while it holds one waits
 // for ever.
 func TestDatabasePool_TheSmallestDoesNotLockItself(t *testing.T) {
+	t.Parallel()
 	s := newStorm(t, newWorld(t, postgresDatabase(t), setting{"FLOWHQ_DB_CONNS", "1"}), size(3, 20), 4)
 	messages := size(300, 20_000)
 	s.begin(chaosSeed(t), messages, 4)

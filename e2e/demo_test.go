@@ -144,6 +144,7 @@ func (b *tab) inTheLooks(name string) {
 }
 
 func TestDemo_ACustomerBooksAndNothingIsLostWhateverBreaks(t *testing.T) {
+	t.Parallel()
 	b := newDemo(t)
 	b.open("/")
 	if path := b.path(); path != "/demo" {
@@ -216,6 +217,7 @@ func (b *tab) twentyWhileDown() {
 }
 
 func TestDemo_SwitchesCanBeSwitchedBackAndThePortalIsOneClickAway(t *testing.T) {
+	t.Parallel()
 	b := newDemo(t)
 	b.open("/demo")
 	b.click("#do-unlink")

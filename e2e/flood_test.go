@@ -6,6 +6,7 @@ import (
 )
 
 func TestFlood_BothWaysAtOnceLosesNothing(t *testing.T) {
+	t.Parallel()
 	chats, each := 20, 50
 	if full() {
 		chats, each = 100, 1000

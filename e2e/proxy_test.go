@@ -51,11 +51,17 @@ func through(t *testing.T, db database, p *proxy) database {
 // newProxy stands before a host and port.
 func newProxy(t *testing.T, target string) *proxy {
 	t.Helper()
+	return newProxyFrom(t, target, nil)
+}
+
+// newProxyFrom connects from an address of its own.
+func newProxyFrom(t *testing.T, target string, source net.Addr) *proxy {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{listener: listener, target: target, conns: map[net.Conn]bool{}}
+	p := &proxy{listener: listener, target: target, source: source, conns: map[net.Conn]bool{}}
 	for way := range p.lossy {
 		p.lossy[way] = make(chan struct{})
 		close(p.lossy[way])

@@ -42,6 +42,7 @@ func (w *world) metric(t *testing.T, name string) int {
 // number or the LID of the sender. Every tenth message is also encrypted and
 // sent again under its id, which the ratchet does not notice.
 func TestRedelivery_OfAThirdOfAllMessagesIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
 	s := newStorm(t, newWorld(t, postgresDatabase(t)), size(2, 10), 5)
 	s.w.wa.Faults().RedeliverSome("", 0.3)
 	s.again = 0.1
@@ -77,6 +78,7 @@ func (s *storm) quiet(t *testing.T) {
 // process was killed. Each customer waits for an answer before the next
 // message: an answer that comes late is shown below those that came meanwhile.
 func TestRetryReceipt_AnswersBecomeReadableThroughARestart(t *testing.T) {
+	t.Parallel()
 	s := newStorm(t, newWorld(t, postgresDatabase(t)), size(2, 10), 5)
 	messages, kills := size(300, 10_000), size(2, 20)
 	s.w.wa.Faults().UndecryptableSome("", 0.05)
@@ -123,6 +125,7 @@ func readsLater(t *testing.T, shop *shop, something func()) {
 // bot waits in vain. Half of the phones give no receipts, so that nothing
 // proves that the answer went out.
 func TestLostAcknowledgement_TheAnswerIsShownOnce(t *testing.T) {
+	t.Parallel()
 	s := newStorm(t, newWorld(t, postgresDatabase(t)), size(10, 40), 0)
 	for i, shop := range s.shops {
 		s.chats = append(s.chats, s.chatOf(shop, s.w.phoneWithReceipts(t, i%2 == 0)))
@@ -208,6 +211,7 @@ func (s *storm) logged(t *testing.T, started time.Time, within time.Duration) ti
 }
 
 func TestBacklog_OldMessagesAreLoggedAndOnlyTheLastOfAChatIsAnswered(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		age     time.Duration
@@ -252,6 +256,7 @@ func (s *storm) unsilenced(t *testing.T, c *chat) (ids []string) {
 }
 
 func TestBacklog_FreshMessagesAreAllAnswered(t *testing.T) {
+	t.Parallel()
 	s := newStorm(t, newWorld(t, postgresDatabase(t)), 1, size(10, 50))
 	s.w.child.kill()
 	s.backlog(t, size(30, 100), time.Minute)

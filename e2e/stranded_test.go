@@ -16,8 +16,7 @@ func strandedWorld(t *testing.T, source string) (w *world, victim *shop) {
 	t.Helper()
 	const shops = 6
 	w = newIdleWorld(t, postgresDatabase(t), setting{"FLOWHQ_LEASE_TTL", "1s"})
-	cable := newProxy(t, w.settings["FLOWHQ_WHATSAPP_ADDR"])
-	cable.source = &net.TCPAddr{IP: net.ParseIP(source)}
+	cable := newProxyFrom(t, w.settings["FLOWHQ_WHATSAPP_ADDR"], &net.TCPAddr{IP: net.ParseIP(source)})
 	w.addKey(t)
 	w.serve(t, setting{"FLOWHQ_WHATSAPP_ADDR", cable.addr()})
 	var all []*shop
@@ -53,6 +52,7 @@ func (w *world) ownerOf(t *testing.T, s *shop) string {
 }
 
 func TestStranded_ATenantThatCannotConnectFromOneReplicaIsServedByAnother(t *testing.T) {
+	t.Parallel()
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux has addresses beside 127.0.0.1 on the loopback interface without setup")
 	}
@@ -83,6 +83,7 @@ func TestStranded_ATenantThatCannotConnectFromOneReplicaIsServedByAnother(t *tes
 }
 
 func TestStranded_ATenantThatNoReplicaCanConnectRestsAndPeopleAreTold(t *testing.T) {
+	t.Parallel()
 	w, victim := strandedWorld(t, "127.0.0.1")
 	w.wa.Faults().RefuseConnections(victim.owner.Number(), true)
 	var link linkView

@@ -57,7 +57,9 @@ func (c *conn) refusedByFault(p *Phone) bool {
 	f := c.srv.faults.of(p)
 	switch {
 	case f.refuse, f.refuseFrom != "" && f.refuseFrom == c.from:
-		c.drop()
+		// An empty node first: whatsmeow's socket races with itself when it is
+		// closed before it has read one (noisesocket.go, framesocket.go).
+		c.goodbye(stanza("ib", nil))
 	case f.unavailable:
 		c.refuse(reasonUnavailable, nil)
 	case f.tempBan != 0:
