@@ -82,7 +82,7 @@ func (v *verdict) within(t *testing.T, what string, figure, limit float64) {
 
 func TestFleet_ReplicasAreKilledOneAfterAnother(t *testing.T) {
 	t.Parallel()
-	c := chaos{replicas: 3, tenants: 12, rounds: 3, ttl: 3 * time.Second, perSecond: 20, messages: 300}
+	c := chaos{replicas: 3, tenants: 9, rounds: 2, ttl: 3 * time.Second, perSecond: 20, messages: 200}
 	pause := 3 * time.Second
 	if full() {
 		c = chaos{replicas: 3, tenants: 300, rounds: 100, ttl: 15 * time.Second, perSecond: 30, messages: 60_000}.long(t)
@@ -116,7 +116,7 @@ func TestFleet_ReplicasAreKilledOneAfterAnother(t *testing.T) {
 
 func TestFleet_ADeployReplacesOneReplicaAfterAnother(t *testing.T) {
 	t.Parallel()
-	c := chaos{replicas: 4, tenants: 16, rounds: 1, ttl: 15 * time.Second, perSecond: 20, messages: 160}
+	c := chaos{replicas: 4, tenants: 8, rounds: 1, ttl: 3 * time.Second, perSecond: 20, messages: 160}
 	if full() {
 		c = chaos{replicas: 4, tenants: 200, rounds: 20, ttl: 15 * time.Second, perSecond: 50, messages: 40_000}.long(t)
 	}

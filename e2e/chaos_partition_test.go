@@ -89,7 +89,7 @@ func (c chaos) movesWithin() time.Duration { return max(4*c.ttl, 10*time.Second)
 
 func TestPartition_AReplicaThatIsCutOffHarmsNothing(t *testing.T) {
 	t.Parallel()
-	runs := []chaos{{replicas: 3, tenants: 6, rounds: 1, ttl: 3 * time.Second, perSecond: 10, messages: 150}}
+	runs := []chaos{{replicas: 2, tenants: 4, rounds: 1, ttl: 3 * time.Second, perSecond: 10, messages: 100}}
 	if full() {
 		runs = []chaos{
 			chaos{replicas: 3, tenants: 15, rounds: 100, ttl: 1500 * time.Millisecond, perSecond: 10, messages: 6_000}.long(t),

@@ -12,7 +12,7 @@ import (
 
 func TestFleet_ReplicasJoinAndLeaveUnnoticed(t *testing.T) {
 	t.Parallel()
-	c := chaos{replicas: 2, tenants: 40, rounds: 1, ttl: 15 * time.Second, perSecond: 20, messages: 500}
+	c := chaos{replicas: 2, tenants: 12, rounds: 1, ttl: 3 * time.Second, perSecond: 20, messages: 200}
 	if full() {
 		c = chaos{replicas: 2, tenants: 1000, rounds: 1, ttl: 15 * time.Second, perSecond: 20, messages: 6_000}
 	}
@@ -48,12 +48,13 @@ type idle struct {
 
 func TestFleet_IdleTenantsCostTheDatabaseNothing(t *testing.T) {
 	t.Parallel()
-	sizes, window := [2]int{20, 200}, 20*time.Second
+	sizes, window := [2]int{4, 40}, 6*time.Second
+	ttl := 3 * time.Second
 	if full() {
-		sizes, window = [2]int{1000, 10_000}, 2*time.Minute
+		sizes, window, ttl = [2]int{1000, 10_000}, 2*time.Minute, 15*time.Second
 	}
 	own := newCluster(t, "-c shared_preload_libraries=pg_stat_statements")
-	f := newFleetOn(t, databaseAt(t, own.address), 4, false, setting{"FLOWHQ_CONNECT_RATE", "0"})
+	f := newFleetOn(t, databaseAt(t, own.address), 4, false, setting{"FLOWHQ_CONNECT_RATE", "0"}, setting{"FLOWHQ_LEASE_TTL", ttl.String()})
 	f.w.change(t, "CREATE EXTENSION pg_stat_statements")
 	began := time.Now()
 	v := idle{Name: fmt.Sprintf("idle cost of %d and %d tenants", sizes[0], sizes[1]), Replicas: len(f.members), Tenants: sizes,

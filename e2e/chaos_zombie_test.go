@@ -75,7 +75,7 @@ func TestZombie_AReplicaThatWakesUpTooLateUsesNoKeyTwice(t *testing.T) {
 func zombieRuns(t *testing.T, kick bool) []chaos {
 	t.Helper()
 	if !full() {
-		return []chaos{{replicas: 3, tenants: 9, rounds: 2, ttl: 3 * time.Second, perSecond: 30, messages: 250}}
+		return []chaos{{replicas: 3, tenants: 6, rounds: 1, ttl: 3 * time.Second, perSecond: 20, messages: 150}}
 	}
 	short := chaos{replicas: 3, tenants: 30, rounds: 500, ttl: 1500 * time.Millisecond, perSecond: 40, messages: 60_000}
 	if !kick {
