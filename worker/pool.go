@@ -2,10 +2,8 @@ package worker
 
 import (
 	"context"
-	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -90,20 +88,6 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 }
 
-// nextTick spreads the heartbeats of the replicas, and tries again soon after a failure.
-func (p *Pool) nextTick(err error) time.Duration {
-	tick := p.svc.Settings.Timings.Tick
-	if err != nil {
-		tick /= 5
-	}
-	return tick*9/10 + rand.N(tick/5+1)
-}
-
-// sooner is the wait before a heartbeat out of turn.
-func (p *Pool) sooner() time.Duration {
-	return max(p.svc.Settings.Timings.Tick/20-(instantNow().ran-p.beaten.ran), 0)
-}
-
 // tick renews the replica's row and takes what is free. Out of turn it gives
 // nothing away: the balance is damped by the number of heartbeats. An error asks
 // for another heartbeat soon.
@@ -154,29 +138,6 @@ func (p *Pool) tick(ctx context.Context, inTurn bool) error {
 	p.share.see(held, p.svc.Settings.Capacity, view)
 	p.shed()
 	return p.acquire(ctx)
-}
-
-func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Tick*2/3)
-	defer cancel()
-	fresh := make([]byte, 16)
-	_, _ = cryptorand.Read(fresh)
-	self := p.self
-	self.Held, self.Connected = p.count()
-	self.Capacity = p.offers()
-	p.relief.look(self.Connected)
-	began := time.Now()
-	view, err := p.svc.Leases.Heartbeat(ctx, self, p.nonces, fresh, p.svc.Settings.Timings.TTL)
-	if err != nil {
-		p.nonces = append(p.nonces, fresh) // it may have been written
-		if len(p.nonces) > 16 {
-			p.nonces = p.nonces[len(p.nonces)-16:]
-		}
-		return view, err
-	}
-	p.svc.Metrics.Heartbeats.Observe(time.Since(began).Seconds())
-	p.nonces = [][]byte{fresh}
-	return view, nil
 }
 
 // sweep removes what only had to be kept for a while, about once an hour.
