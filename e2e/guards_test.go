@@ -18,7 +18,6 @@ func (a answer) inLayout(t *testing.T, what string) {
 }
 
 func TestGuards(t *testing.T) {
-	t.Parallel()
 	w, admin, ids := guarded(t)
 	t.Run("strangers sign in", func(t *testing.T) { sentToSignIn(t, w, w.visitor(t), ids) })
 	t.Run("strangers come back to where they wanted", func(t *testing.T) { comeBack(t, w, ids) })

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // route is a line of handlers/testdata/routes.txt, which names every route of
@@ -129,7 +130,9 @@ func (w *world) unchanged(t *testing.T, something func()) {
 	t.Helper()
 	before := w.contents(t)
 	something()
-	if diff := cmp.Diff(before, w.contents(t)); diff != "" {
+	// The program asks for WhatsApp's version by itself a minute after its start.
+	byItself := cmpopts.IgnoreSliceElements(func(row string) bool { return strings.HasPrefix(row, "whatsapp_web_version | ") })
+	if diff := cmp.Diff(before, w.contents(t), byItself); diff != "" {
 		t.Errorf("the database changed (-before +after):\n%s", diff)
 	}
 }
