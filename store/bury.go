@@ -48,8 +48,8 @@ const secondLook = 100 * time.Millisecond
 func (l Leases) Bury(ctx context.Context, self domain.Replica, others bool) (freed int, err error) {
 	defer translated("bury dead replicas", &err)
 	var b batch
-	if others {
-		b.add(l.s.markQuery(), self.ID)
+	if mark := l.s.markQuery(others); mark != nil {
+		b.add(mark, self.ID)
 	}
 	b.add(forgetDead)
 	var gone, dead []uuid.UUID
@@ -77,14 +77,17 @@ func (l Leases) Bury(ctx context.Context, self domain.Replica, others bool) (fre
 	return freed, nil
 }
 
-// markQuery says who is dead besides those that an owner finds gone.
-func (s *Store) markQuery() *query {
+// markQuery says who is dead besides those that an owner finds gone; nil: nobody.
+func (s *Store) markQuery(others bool) *query {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.lock != nil {
-		return markOthers // nobody else serves this file
+	switch {
+	case s.lock != nil:
+		return markOthers // nobody else serves this file: they are processes before this one
+	case others:
+		return markExpired
 	}
-	return markExpired
+	return nil
 }
 
 // buryVanished looks a second time: connections may have been about to open.

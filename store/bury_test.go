@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -60,12 +61,18 @@ func TestBury_SparesItself(t *testing.T) {
 
 // A killed process that starts again takes its tenants back at once.
 func TestBury_FreesWhatTheProcessBeforeHeldUnderTheSameName(t *testing.T) {
+	for _, others := range []bool{false, true} {
+		t.Run(fmt.Sprint("judging others: ", others), func(t *testing.T) { processBefore(t, others) })
+	}
+}
+
+func processBefore(t *testing.T, others bool) {
 	t.Run("sqlite, with the file lock", func(t *testing.T) {
 		s := storetest.Open(t, storetest.SQLite(t))
 		must(t, s.Lock())
 		self := storetest.Replica(t, s, "a")
 		foreign(t, s, "another name", time.Minute)
-		if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 1 {
+		if freed, err := s.Leases().Bury(t.Context(), self, others); err != nil || freed != 1 {
 			t.Errorf("freed %d, error %v", freed, err)
 		}
 	})
@@ -73,7 +80,7 @@ func TestBury_FreesWhatTheProcessBeforeHeldUnderTheSameName(t *testing.T) {
 		s := storetest.Open(t, storetest.SQLite(t))
 		self := storetest.Replica(t, s, "a")
 		foreign(t, s, "a", time.Minute)
-		if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 0 {
+		if freed, err := s.Leases().Bury(t.Context(), self, others); err != nil || freed != 0 {
 			t.Errorf("freed %d, error %v", freed, err)
 		}
 	})
@@ -85,7 +92,7 @@ func TestBury_FreesWhatTheProcessBeforeHeldUnderTheSameName(t *testing.T) {
 		live := storetest.Another(t, s)
 		storetest.Replica(t, live, "a") // the same name, but connected
 		liveLease := storetest.Serve(t, live, storetest.NewTenant(t, s))
-		if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 1 {
+		if freed, err := s.Leases().Bury(t.Context(), self, others); err != nil || freed != 1 {
 			t.Errorf("freed %d, error %v", freed, err)
 		}
 		if l := leaseOf(t, s, gone.TenantID); l.Replica != uuid.Nil {
