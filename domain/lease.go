@@ -34,7 +34,7 @@ type ReplicaState string
 
 const (
 	ReplicaAlive    ReplicaState = "alive"
-	ReplicaDraining ReplicaState = "draining" // an operator wants it empty
+	ReplicaDraining ReplicaState = "draining" // an operator wants it empty, or it is shutting down
 	ReplicaDead     ReplicaState = "dead"     // it ended, or was declared dead; it never comes back
 )
 

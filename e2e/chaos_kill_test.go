@@ -107,8 +107,7 @@ func TestFleet_ReplicasAreKilledOneAfterAnother(t *testing.T) {
 	}
 	v := c.close(t, s, fmt.Sprintf("%d replicas, %d kills", c.replicas, c.rounds))
 	v.Kills = c.rounds
-	gaps := watch.end()
-	v.OutageP95, v.OutageMax = quantile(gaps, 0.95), quantile(gaps, 1)
+	v.suffered(watch)
 	v.within(t, "outage p95", v.OutageP95, 6)
 	v.within(t, "outage max", v.OutageMax, 20)
 	v.report(t, "chaos.json")
@@ -130,8 +129,7 @@ func TestFleet_ADeployReplacesOneReplicaAfterAnother(t *testing.T) {
 		}
 	}
 	v := c.close(t, s, fmt.Sprintf("%d replicas, %d rolling restarts", c.replicas, c.rounds))
-	gaps := watch.end()
-	v.OutageP95, v.OutageMax = quantile(gaps, 0.95), quantile(gaps, 1)
+	v.suffered(watch)
 	v.within(t, "answer p99", v.AnswerP99, 2)
 	v.report(t, "chaos.json")
 }

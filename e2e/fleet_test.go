@@ -149,11 +149,11 @@ func (s *storm) watch() *watcher {
 	return w
 }
 
-// end stops watching and returns every outage.
-func (w *watcher) end() []time.Duration {
+// suffered ends the watching and notes how long tenants were without a connection.
+func (v *verdict) suffered(w *watcher) {
 	close(w.stop)
 	w.done.Wait()
-	return w.gaps
+	v.OutageP95, v.OutageMax = quantile(w.gaps, 0.95), quantile(w.gaps, 1)
 }
 
 // quantile of durations in seconds; 0 of none.

@@ -189,11 +189,7 @@ func (p *Pool) acquire(ctx context.Context) (err error) {
 
 // serve starts a runner for each lease, in this order. heard says when customers wrote.
 func (p *Pool) serve(ctx context.Context, leases []domain.Lease, heard map[uuid.UUID]time.Time) {
-	ids := make([]uuid.UUID, len(leases))
-	for i, l := range leases {
-		ids[i] = l.TenantID
-	}
-	profiles, err := p.svc.Profiles.Profiles(ctx, ids)
+	profiles, err := p.svc.Profiles.Profiles(ctx, tenantsOf(leases))
 	if err != nil {
 		p.svc.Logger.Warn("tenants are not readable; their leases go back", "error", err)
 		if err := p.svc.Leases.Release(ctx, termsOf(leases), time.Second); err != nil {

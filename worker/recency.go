@@ -14,15 +14,19 @@ import (
 // returns these times: after a restart of everything it takes minutes until all
 // tenants are connected, and somebody may be waiting for an answer.
 func (p *Pool) byRecency(ctx context.Context, leases []domain.Lease) map[uuid.UUID]time.Time {
-	ids := make([]uuid.UUID, len(leases))
-	for i, l := range leases {
-		ids[i] = l.TenantID
-	}
-	heard, err := p.svc.Profiles.LastHeard(ctx, ids)
+	heard, err := p.svc.Profiles.LastHeard(ctx, tenantsOf(leases))
 	if err != nil {
 		p.svc.Logger.Warn("it is not known who wrote last; tenants connect in any order", "error", err)
 		return nil
 	}
 	slices.SortStableFunc(leases, func(a, b domain.Lease) int { return heard[b.TenantID].Compare(heard[a.TenantID]) })
 	return heard
+}
+
+func tenantsOf(leases []domain.Lease) []uuid.UUID {
+	ids := make([]uuid.UUID, len(leases))
+	for i, l := range leases {
+		ids[i] = l.TenantID
+	}
+	return ids
 }
