@@ -150,7 +150,7 @@ func TestRunBulk_GoesOnWhereAnInterruptedOneStopped(t *testing.T) {
 func TestRunBulk_WaitsForTheClaimOfALivingReplicaAndTakesOverFromADeadOne(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		job := startBulk(t, s, domain.EventStop, several(t, s, 2)...)
-		exec(t, s, "UPDATE bulk_jobs SET claim = $1, claimed_until = $2", domain.NewID(), domain.Now().Add(ttl))
+		exec(t, s, "UPDATE bulk_jobs SET claim = $1, claimed_until = $2", domain.NewID(), domain.Now().Add(ttl/4))
 		if worked, err := s.Bulk().RunBulk(t.Context()); worked || err != nil {
 			t.Errorf("worked %v, error %v on a claimed job", worked, err)
 		}

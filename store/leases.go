@@ -63,9 +63,11 @@ func (l Leases) Heartbeat(ctx context.Context, r domain.Replica, accepted [][]by
 }
 
 // freeLease is the condition of a lease that waits for an owner such as replica
-// $1; the index leases_free has the first half of it.
-const freeLease = `owner IS NULL AND (wanted OR command <> '') AND not_before <= flowhq_after(0)
-	AND (avoid IS NULL OR avoid <> $1 OR avoid_until <= flowhq_after(0))`
+// $1; the index leases_free has the first half of it. One that was released in
+// the future waits for nothing: the database's clock was set back since, and
+// its pauses are by the clock before.
+const freeLease = `owner IS NULL AND (wanted OR command <> '') AND (not_before <= flowhq_after(0) OR released_at > flowhq_after(1))
+	AND (avoid IS NULL OR avoid <> $1 OR avoid_until <= flowhq_after(0) OR released_at > flowhq_after(1))`
 
 var (
 	countLeases = statement(`SELECT (SELECT count(*) FROM leases WHERE owner = $1),

@@ -122,3 +122,14 @@ func TestPassOn_SkipsATermThatIsOver(t *testing.T) {
 		}
 	})
 }
+
+func TestLease_WaitsForNothingOnceTheClockWasSetBack(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		must(t, w.Leases().PassOn(t.Context(), w.tenure, 0, time.Hour))
+		// As it would stand there had the clock been an hour ahead.
+		exec(t, w.Store, "UPDATE leases SET released_at = flowhq_after(3600), not_before = flowhq_after(3600), avoid_until = flowhq_after(7200)")
+		if !w.takenBy(w.self.ID) {
+			t.Error("a tenant is served by nobody until the clock has caught up")
+		}
+	})
+}
