@@ -253,10 +253,10 @@ func screenshots() string {
 	return filepath.Join("..", "screenshots")
 }
 
-// rest waits until nothing fades or slides any more; what spins for ever does not count.
+// rest ends whatever fades or slides; what spins for ever goes on.
 func (b *tab) rest() {
 	b.t.Helper()
-	js[int](b, `Promise.allSettled(document.getAnimations().filter(a => a.effect.getTiming().iterations < Infinity).map(a => a.finished)).then(all => all.length)`)
+	js[int](b, `document.getAnimations().filter(a => a.effect.getTiming().iterations < Infinity).map(a => a.finish()).length`)
 }
 
 // keep writes a picture of the whole page.

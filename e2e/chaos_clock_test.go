@@ -44,6 +44,5 @@ func TestClock_OfTheDatabaseJumpsByAnHourAndBack(t *testing.T) {
 		}
 	}
 	v := c.close(t, s, fmt.Sprintf("%d times the clock of the database jumps by an hour and back", c.rounds))
-	v.within(t, "longest wait for an answer", v.AnswerMax, 3*c.ttl.Seconds()+5)
 	v.report(t, "chaos.json")
 }

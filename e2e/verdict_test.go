@@ -71,14 +71,21 @@ func (s *storm) judge(t *testing.T, name string) verdict {
 		logged[row[0]]++
 	}
 	var waits []time.Duration
+	var slowest sight
 	for _, c := range s.chats {
 		c.mu.Lock()
-		waits = append(waits, c.waits(question)...)
+		for _, a := range c.answers(question) {
+			waits = append(waits, a.wait)
+			if a.wait > slowest.wait {
+				slowest = a
+			}
+		}
 		for _, line := range v.judgeChat(c.who.Number(), c.written, c.shown, question, logged) {
-			t.Log(line)
+			t.Log(line, "of tenant", c.shop.id)
 		}
 		c.mu.Unlock()
 	}
+	t.Logf("the longest wait had message %s to tenant %s: %s from %s on", slowest.question, slowest.tenant, slowest.wait, slowest.sent.UTC().Format(time.RFC3339Nano))
 	v.AnswerP50, v.AnswerP99, v.AnswerMax = quantile(waits, 0.5), quantile(waits, 0.99), quantile(waits, 1)
 	l := s.w.wa.Ledger()
 	v.CounterReuse, v.HiddenRepeats, v.DecryptErrors = int(l.CounterReuse), int(l.Repeats), int(l.DecryptErrors)
@@ -87,16 +94,25 @@ func (s *storm) judge(t *testing.T, name string) verdict {
 	return v
 }
 
-// waits are the times between a message and the first sight of its answer.
-func (c *chat) waits(question map[string]string) (all []time.Duration) {
+// sight is the first sight of an answer on a phone.
+type sight struct {
+	tenant   string
+	question string
+	sent     time.Time // the question
+	wait     time.Duration
+}
+
+// answers are those that were shown.
+func (c *chat) answers(question map[string]string) (all []sight) {
 	sent := make(map[string]time.Time, len(c.written))
 	for i, id := range c.written {
 		sent[id] = c.sent[i]
 	}
 	for i, id := range c.shown {
-		if at, ok := sent[question[id]]; ok {
-			all = append(all, c.seen[i].Sub(at))
-			delete(sent, question[id])
+		asked := question[id]
+		if at, ok := sent[asked]; ok {
+			all = append(all, sight{c.shop.id, asked, at, c.seen[i].Sub(at)})
+			delete(sent, asked)
 		}
 	}
 	return all
