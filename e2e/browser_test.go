@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -21,9 +22,13 @@ import (
 
 // chromium is one browser process for the whole run.
 var chromium = sync.OnceValues(func() (context.Context, error) {
-	path, err := exec.LookPath("chromium")
+	// The shell has no window of its own to draw, which costs as much as the page.
+	path, err := exec.LookPath("chromium-headless-shell")
 	if err != nil {
-		return nil, errors.New("there is no chromium; scripts/setup.sh browser installs it")
+		path, err = exec.LookPath("chromium")
+	}
+	if err != nil {
+		return nil, errors.New("there is no Chromium; scripts/setup.sh browser installs it")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1360, 900),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("lang", "en-GB"), chromedp.Flag("hide-scrollbars", true))
@@ -162,26 +167,40 @@ func (b *tab) sees(text string) {
 
 func (b *tab) seesWithin(text string, limit time.Duration) {
 	b.t.Helper()
-	eventually(b.t, fmt.Sprintf("the page shows %q", text), limit, func() (bool, string) {
-		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
-		defer cancel()
-		shown, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body ? document.body.innerText : ""`))
-		if err != nil {
-			return false, err.Error()
-		}
-		return strings.Contains(shown, text), shown
-	})
+	b.comes(fmt.Sprintf("the page shows %q", text), fmt.Sprintf(`document.body?.innerText.includes(%s)`, quoted(text)), limit)
 }
 
 // has waits until an element that matches is there.
 func (b *tab) has(selector string) {
 	b.t.Helper()
-	eventually(b.t, "the page has "+selector, patience, func() (bool, string) {
-		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
-		defer cancel()
-		found, err := chromedp.Run(ctx, chromedp.Evaluate[bool](fmt.Sprintf(`!!document.querySelector(%q)`, selector)))
-		return err == nil && found, b.where()
-	})
+	b.comes("the page has "+selector, fmt.Sprintf(`document.querySelector(%q)`, selector), patience)
+}
+
+// comes waits until a condition in the page holds, also over a change of page.
+// The page is not asked more often than people notice: on two cores the
+// browsers of a run are what it waits for.
+func (b *tab) comes(what, condition string, limit time.Duration) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, limit)
+	defer cancel()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		if holds, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("(async () => !!await ("+condition+"))()", chromedp.EvalAwaitPromise)); err == nil && holds {
+			return
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			b.t.Fatalf("it did not happen in time that %s; last seen %s", what, b.where())
+		}
+	}
+}
+
+// quoted is a text as a literal of JavaScript.
+func quoted(text string) string {
+	raw, _ := json.Marshal(text) // a string is always marshalled
+	return string(raw)
 }
 
 // click clicks the element and, when that leaves the page, waits for the next.
@@ -221,12 +240,7 @@ func (b *tab) leaves(selector string, act func()) {
 	b.has(selector)
 	js[bool](b, `(window.leaving = true)`)
 	act()
-	eventually(b.t, "the next page comes", patience, func() (bool, string) {
-		ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
-		defer cancel()
-		there, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`window.leaving !== true && document.readyState === "complete"`))
-		return err == nil && there, b.where()
-	})
+	b.comes("the next page comes", `window.leaving !== true && document.readyState === "complete"`, patience)
 }
 
 // fill types into a field, in place of what is there.

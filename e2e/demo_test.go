@@ -75,12 +75,6 @@ func (b *tab) count(selector string) int {
 	return js[int](b, fmt.Sprintf(`document.querySelectorAll(%q).length`, selector))
 }
 
-// comes waits until a condition in the page holds.
-func (b *tab) comes(what, condition string, limit time.Duration) {
-	b.t.Helper()
-	eventually(b.t, what, limit, func() (bool, string) { return js[bool](b, condition), b.where() })
-}
-
 const (
 	compose   = "#compose input[name=text]"
 	theirSays = "#demo-chat [data-from=them]"

@@ -14,7 +14,7 @@ import (
 
 // abreast is how many tests run at once unless the command line says otherwise:
 // they wait more than they work.
-const abreast = "6"
+const abreast = "5"
 
 func TestMain(m *testing.M) {
 	flag.Parse()
