@@ -9,10 +9,16 @@ import (
 // ClusterView is what a heartbeat answers.
 type ClusterView struct {
 	State ReplicaState // empty when this incarnation is dead
+	At    time.Time    // of the heartbeat, by the database's clock
 	Mine  int          // leases that the database says are mine
 	Free  int          // leases waiting for an owner, at most 1,000 counted
 	Peers []Replica
 }
+
+// MissedHeartbeat is the age of a heartbeat, as a part of its time to live, from
+// which on a replica without a connection to the database is dead. Heartbeats
+// come every fifth of it.
+const MissedHeartbeat = 0.25
 
 // TenantProfile is a tenant with the key from which its WhatsApp ids are derived.
 type TenantProfile struct {

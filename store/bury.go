@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,7 +22,7 @@ var (
 	listDeadOwners = statement(`SELECT r.id FROM replicas r WHERE r.state = 'dead' AND EXISTS (SELECT 1 FROM leases l WHERE l.owner = r.id)`)
 
 	freeLeases = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after(0)
-		WHERE owner = $1 AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND state = 'dead')`)
+		WHERE owner = $1 AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND state = 'dead') RETURNING tenant_id`)
 
 	// forgetDead keeps the table small: a process that restarts is a new row.
 	forgetDead = statement(`DELETE FROM replicas WHERE state = 'dead' AND heartbeat_at < flowhq_after(-86400)
@@ -34,9 +35,9 @@ var (
 // comes every fifth of its time to live, so that a wrong view of who is
 // connected alone buries nobody. A heartbeat in the future is a missed one too:
 // the database's clock was set back, and whoever lives has given another since.
-var vanished = &query{postgres: `SELECT r.id FROM replicas r WHERE r.state <> 'dead' AND r.id <> $1
-	AND (r.name = $2 OR ($3 AND (r.heartbeat_at + (r.expires_at - r.heartbeat_at) * 0.25 < flowhq_after(0) OR r.heartbeat_at > flowhq_after(1))))
-	AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'fhq/' || r.id::text)`}
+var vanished = &query{postgres: fmt.Sprintf(`SELECT r.id FROM replicas r WHERE r.state <> 'dead' AND r.id <> $1
+	AND (r.name = $2 OR ($3 AND (r.heartbeat_at + (r.expires_at - r.heartbeat_at) * %g < flowhq_after(0) OR r.heartbeat_at > flowhq_after(1))))
+	AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'fhq/' || r.id::text)`, domain.MissedHeartbeat)}
 
 // secondLook is the time between the two looks at who is connected.
 const secondLook = 100 * time.Millisecond
@@ -124,11 +125,14 @@ func (l Leases) free(ctx context.Context, dead uuid.UUID) (int, error) {
 			return 0, err
 		}
 	}
-	var n int64
+	var tenants []uuid.UUID
 	var b batch
-	b.counted(&n, freeLeases, dead)
-	err := l.s.runBatch(ctx, &b)
-	return int(n), err
+	b.read(scanIDs(&tenants), freeLeases, dead)
+	if err := l.s.runBatch(ctx, &b); err != nil || len(tenants) == 0 {
+		return 0, err
+	}
+	l.s.hint(ctx, tenants[0]) // one is enough for the others to look
+	return len(tenants), nil
 }
 
 func scanIDs(into *[]uuid.UUID) func(rows) error {

@@ -43,11 +43,11 @@ func (l Leases) Heartbeat(ctx context.Context, r domain.Replica, accepted [][]by
 	}
 	b.read(func(found rows) error {
 		if found.Next() {
-			return found.Scan(&view.State)
+			return found.Scan(&view.State, &view.At)
 		}
 		return found.Err()
 	}, once(`UPDATE replicas SET heartbeat_at = flowhq_after(0), expires_at = flowhq_after($2), held = $3, connected = $4, nonce = $5, capacity = $6
-		WHERE id = $1 AND state <> 'dead' AND (`+known+`) RETURNING state`), args...)
+		WHERE id = $1 AND state <> 'dead' AND (`+known+`) RETURNING state, heartbeat_at`), args...)
 	b.read(func(found rows) error {
 		if found.Next() {
 			return found.Scan(&view.Mine, &view.Free)

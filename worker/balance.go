@@ -26,9 +26,19 @@ const (
 	leaveFor = 2
 )
 
+// atOnce is how many tenants a replica connects at once; 0: any number.
+func atOnce(s Settings) int {
+	if s.ConnectRate == 0 {
+		return 0
+	}
+	return s.ConnectBurst
+}
+
 // share is what a replica knows of the balance since its last heartbeat.
 type share struct {
+	burst  int  // tenants that a replica connects at once; 0 = any number
 	fair   int  // tenants of this replica if all held their part; 0 = nobody else is there
+	goal   int  // tenants up to which it takes free ones now
 	hungry bool // another replica is below the band
 	above  int  // heartbeats in a row above the band
 	unowed int  // heartbeats in a row that saw free tenants
@@ -51,14 +61,57 @@ func (s *share) look(held, capacity int, v domain.ClusterView) {
 			peers++
 		}
 	}
-	s.fair, s.hungry = 0, false
-	if peers > 0 {
-		s.fair = part(total, capacity, capacities)
-		s.hungry = slices.ContainsFunc(v.Peers, func(peer domain.Replica) bool {
-			fair := part(total, peer.Capacity, capacities)
-			return takesPart(peer) && peer.Held < fair-tolerance(fair)
-		})
+	s.fair, s.goal, s.hungry = 0, 0, false
+	if peers == 0 {
+		return
 	}
+	s.fair = part(total, capacity, capacities)
+	s.hungry = slices.ContainsFunc(v.Peers, func(peer domain.Replica) bool {
+		fair := part(total, peer.Capacity, capacities)
+		return takesPart(peer) && peer.Held < fair-tolerance(fair)
+	})
+	rush := rush{burst: s.burst}
+	rush.add(held, s.fair)
+	for _, peer := range v.Peers {
+		if takesPart(peer) {
+			rush.add(peer.Held, part(total, peer.Capacity, capacities))
+		}
+	}
+	s.goal = s.fair + rush.shift(held, s.fair, v.Free)
+}
+
+// rush is what replicas would have to connect if each took its part of the free
+// tenants. A replica that has just come would take nearly all of them, and most
+// would wait for their turn there, while others could connect them at once. Those
+// help, and give away what they have too much of later, one by one.
+type rush struct {
+	burst         int
+	lacking, full int // replicas that lack more than a burst; that have their part
+	waiting       int // tenants that would wait at the former
+}
+
+func (r *rush) add(held, fair int) {
+	switch lacks := fair - held; {
+	case lacks > r.burst:
+		r.lacking++
+		r.waiting += lacks - r.burst
+	case lacks >= -tolerance(fair):
+		r.full++
+	}
+}
+
+// shift is by how much a replica takes more or less than its part.
+func (r *rush) shift(held, fair, free int) int {
+	lacks := fair - held
+	switch {
+	case r.burst == 0 || r.lacking == 0 || r.full == 0 || free <= r.burst*r.lacking:
+		return 0
+	case lacks > r.burst:
+		return -min(lacks-r.burst, r.burst*r.full/r.lacking)
+	case lacks >= -tolerance(fair):
+		return min(r.burst, (r.waiting+r.full-1)/r.full)
+	}
+	return 0
 }
 
 func takesPart(peer domain.Replica) bool {
@@ -94,7 +147,7 @@ func (s *share) limit() int {
 func (s *share) room(held, capacity int) int {
 	room := capacity - held
 	if s.fair > 0 && s.unowed <= leaveFor {
-		room = min(room, s.fair-held)
+		room = min(room, s.goal-held)
 	}
 	return room
 }

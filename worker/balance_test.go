@@ -77,6 +77,30 @@ func TestShare_IsByCapacityAndComesToRest(t *testing.T) {
 	}
 }
 
+func TestShare_TenantsOfADeadReplicaDoNotAllWaitForTheOneThatHasJustCome(t *testing.T) {
+	old, fresh := share{burst: 50}, share{burst: 50}
+	look := func(holdsOld, holdsFresh, free int) (takesOld, takesFresh int) {
+		old.look(holdsOld, 5000, domain.ClusterView{Free: free, Peers: peers(holdsFresh)})
+		fresh.look(holdsFresh, 5000, domain.ClusterView{Free: free, Peers: peers(holdsOld)})
+		return max(old.room(holdsOld, 5000), 0), max(fresh.room(holdsFresh, 5000), 0)
+	}
+	for _, tt := range []struct {
+		name                 string
+		old, fresh, free     int
+		takesOld, takesFresh int
+	}{
+		{"most would wait", 150, 0, 150, 50, 100},
+		{"all can be connected at once", 150, 0, 40, 0, 95},
+		{"both lack some", 100, 100, 100, 50, 50},
+		{"what was given away is not taken back", 480, 20, 50, 0, 255},
+		{"given away at once, more than one can connect", 300, 20, 80, 0, 180},
+	} {
+		if a, b := look(tt.old, tt.fresh, tt.free); a != tt.takesOld || b != tt.takesFresh {
+			t.Errorf("%s: they take %d and %d, want %d and %d", tt.name, a, b, tt.takesOld, tt.takesFresh)
+		}
+	}
+}
+
 func TestShare_WithTooFewPlacesEachIsFullAndNobodyGivesAway(t *testing.T) {
 	shares := make([]share, 2)
 	for range 10 {

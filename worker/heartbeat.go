@@ -34,6 +34,34 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	return view, nil
 }
 
+// bury frees the leases of replicas that are dead. The database wakes all who
+// may take them.
+func (p *Pool) bury(ctx context.Context) {
+	if p.cut.Load() {
+		return // nobody judges others while nobody can say whether it lives itself
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Tick)
+	defer cancel()
+	if freed, err := p.svc.Leases.Bury(ctx, p.self, p.seesOthers()); err != nil {
+		p.svc.Logger.Warn("dead replicas are not buried", "error", err)
+	} else if freed > 0 {
+		p.svc.Logger.Info("took over from a dead replica", "leases", freed)
+	}
+}
+
+// inspectAt looks at the others again at the moment when the first of them will
+// have missed a heartbeat: a replica that is killed is noticed then, not a tick later.
+func (p *Pool) inspectAt(view domain.ClusterView) {
+	missed := time.Duration(domain.MissedHeartbeat * float64(p.svc.Settings.Timings.TTL))
+	next := time.Hour
+	for _, peer := range view.Peers {
+		if left := missed - view.At.Sub(peer.HeartbeatAt); left > 0 && left <= missed {
+			next = min(next, left+p.svc.Settings.Timings.Tick/20)
+		}
+	}
+	p.inspect.Reset(next)
+}
+
 // nextTick spreads the heartbeats of the replicas, and tries again soon after a failure.
 func (p *Pool) nextTick(err error) time.Duration {
 	tick := p.svc.Settings.Timings.Tick

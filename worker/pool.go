@@ -29,6 +29,7 @@ type Pool struct {
 	beaten   instant     // when the last heartbeat began
 	contact  instant     // since when no heartbeat has failed
 	watch    *time.Timer // fires when no heartbeat was confirmed in time
+	inspect  *time.Timer // fires when a replica has missed a heartbeat, unless it has given it meanwhile
 	cut      atomic.Bool // it has fired: all runners are stopped, and nothing may be acquired
 	strays   time.Time   // since when the database has more leases of ours than there are runners
 	drained  bool        // an operator asked for it: everything is handed over, nothing is acquired
@@ -45,7 +46,7 @@ var ErrBuried = errors.New("this replica was declared dead by the others")
 // NewPool makes a pool for one process incarnation.
 func NewPool(svc *Services, self domain.Replica) *Pool {
 	return &Pool{svc: svc, self: self, fin: newFinisher(svc.Outbox, svc.Logger), runners: map[uuid.UUID]*runner{},
-		turns: newTurns(svc.Settings.ConnectRate, svc.Settings.ConnectBurst)}
+		turns: newTurns(svc.Settings.ConnectRate, svc.Settings.ConnectBurst), inspect: time.NewTimer(time.Hour), share: share{burst: atOnce(svc.Settings)}}
 }
 
 // Run serves until ctx ends, then hands everything back within the grace
@@ -60,6 +61,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	wakes := p.svc.Waker.Wakes(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer p.inspect.Stop()
 	reconcile := time.NewTicker(10 * p.svc.Settings.Timings.Tick)
 	defer reconcile.Stop()
 	for inTurn := true; ; {
@@ -82,6 +84,8 @@ func (p *Pool) Run(ctx context.Context) error {
 				inTurn = false
 				timer.Reset(p.sooner())
 			}
+		case <-p.inspect.C:
+			p.bury(ctx)
 		case <-reconcile.C:
 			p.reconcile(ctx)
 		}
@@ -113,11 +117,8 @@ func (p *Pool) tick(ctx context.Context, inTurn bool) error {
 	if p.cut.Load() {
 		return p.regain(ctx)
 	}
-	if freed, err := p.svc.Leases.Bury(ctx, p.self, p.seesOthers()); err != nil {
-		p.svc.Logger.Warn("dead replicas are not buried", "error", err)
-	} else if freed > 0 {
-		p.svc.Logger.Info("took over from a dead replica", "leases", freed)
-	}
+	p.bury(ctx)
+	p.inspectAt(view)
 	p.sweep(p.beaten.wall)
 	p.stray(ctx, view.Mine)
 	if view.State == domain.ReplicaDraining {
