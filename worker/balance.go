@@ -18,7 +18,7 @@ const (
 	// shedPart of the excess goes with each heartbeat, at most shedMost at
 	// once: the receivers connect at a pace.
 	shedPart = 5
-	shedMost = 50
+	shedMost = 20
 	// shedAfter heartbeats above the band in a row something is given away: a
 	// replica that has just come or gone is not yet what will be.
 	shedAfter = 2

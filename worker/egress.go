@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"flowhq/domain"
@@ -68,7 +69,7 @@ func (p *Pool) deaf(ctx context.Context, view domain.ClusterView, now time.Time)
 	linked, online, failing := p.reach(view.Peers)
 	if p.egress.hear(now, linked, failing, view.Peers, p.svc.Settings.Timings.TTL) {
 		p.svc.Logger.Error("WhatsApp cannot be reached from here but from elsewhere; the tenants go there", "linked", linked, "connected", online)
-		if err := p.handOver(ctx); err != nil {
+		if err := p.handOver(ctx, math.Inf(1)); err != nil {
 			p.svc.Logger.Warn("not everything is handed over", "error", err)
 		}
 	}

@@ -25,6 +25,9 @@ type fleet struct {
 	opened   []opening
 	online   map[uuid.UUID]PhoneHandler           // by tenant
 	refuses  func(replica, tenant uuid.UUID) bool // WhatsApp does not let this one in from there
+	due      map[uuid.UUID]domain.Outbound        // by tenant
+	sendFor  time.Duration                        // how long WhatsApp takes to acknowledge
+	cutOff   int                                  // sends whose connection was closed meanwhile
 	silent   bool                                 // the answer to the next acquisition is lost on its way
 }
 
@@ -44,7 +47,7 @@ type opening struct {
 
 func newFleet() *fleet {
 	return &fleet{rows: map[uuid.UUID]*leaseRow{}, replicas: map[uuid.UUID]*domain.Replica{}, heard: map[uuid.UUID]time.Time{},
-		reports: map[uuid.UUID][]domain.LinkReport{}, online: map[uuid.UUID]PhoneHandler{},
+		reports: map[uuid.UUID][]domain.LinkReport{}, due: map[uuid.UUID]domain.Outbound{}, online: map[uuid.UUID]PhoneHandler{},
 		refuses: func(uuid.UUID, uuid.UUID) bool { return false }}
 }
 
@@ -59,7 +62,7 @@ func (f *fleet) tenant() uuid.UUID {
 
 // pool makes one replica of the fleet.
 func (f *fleet) pool(settings Settings) *Pool {
-	svc := &Services{Leases: fakeLeases{fleet: f}, Profiles: fakeProfiles{f}, Reports: fakeReports{f}, Outbox: fakeOutbox{}, Ratchet: fakeRatchet{},
+	svc := &Services{Leases: fakeLeases{fleet: f}, Profiles: fakeProfiles{f}, Reports: fakeReports{f}, Outbox: fakeOutbox{fleet: f}, Ratchet: fakeRatchet{},
 		Phones: fakePhones{fleet: f}, Trust: NewTrust(settings.Timings), Waker: fakeWaker{}, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: slog.New(slog.DiscardHandler), Settings: settings}
 	return NewPool(svc, domain.Replica{ID: domain.NewID(), Capacity: settings.Capacity})
 }
@@ -227,10 +230,27 @@ func (f fakeReports) Report(_ context.Context, t domain.Tenure, l domain.LinkRep
 	return nil
 }
 
-type fakeOutbox struct{ Outbox }
+type fakeOutbox struct {
+	Outbox
+	*fleet
+}
 
-func (fakeOutbox) Due(context.Context, uuid.UUID, int, []string) ([]domain.Outbound, time.Time, error) {
-	return nil, time.Time{}, nil
+func (f fakeOutbox) Due(_ context.Context, tenant uuid.UUID, _ int, _ []string) (rows []domain.Outbound, _ time.Time, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if row, ok := f.due[tenant]; ok {
+		rows = append(rows, row)
+	}
+	return rows, time.Time{}, nil
+}
+
+func (f fakeOutbox) Finish(_ context.Context, outcomes []domain.Outcome) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, o := range outcomes {
+		delete(f.due, o.Tenure.TenantID)
+	}
+	return nil
 }
 
 func (fakeOutbox) Overdue(context.Context, uuid.UUID, time.Time) ([]uuid.UUID, error) {
@@ -250,7 +270,7 @@ type fakePhones struct {
 	*fleet
 }
 
-func (f fakePhones) Open(_ context.Context, _ domain.TenantProfile, t domain.Tenure, _ string, h PhoneHandler) (Phone, error) {
+func (f fakePhones) Open(ctx context.Context, _ domain.TenantProfile, t domain.Tenure, _ string, h PhoneHandler) (Phone, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.opened = append(f.opened, opening{t.Replica, t.TenantID, time.Now()})
@@ -261,9 +281,25 @@ func (f fakePhones) Open(_ context.Context, _ domain.TenantProfile, t domain.Ten
 		f.online[t.TenantID] = h
 		go h.Connected()
 	}
-	return fakePhone{}, nil
+	return fakePhone{fleet: f.fleet, line: ctx}, nil
 }
 
-type fakePhone struct{ Phone }
+type fakePhone struct {
+	Phone
+	*fleet
+	line context.Context
+}
+
+func (p fakePhone) Send(ctx context.Context, _ domain.Outbound) (time.Time, error) {
+	select {
+	case <-time.After(p.sendFor):
+		return time.Now(), nil
+	case <-p.line.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.cutOff++
+		return time.Time{}, &SendError{Kind: SendPaused, Unknown: true}
+	}
+}
 
 func (fakePhone) Close() {}

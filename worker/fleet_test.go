@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,51 @@ func TestPool_ServesWhatItAcquiredWithoutHearingOfIt(t *testing.T) {
 		time.Sleep(15 * time.Second)
 		if held, connected := p.Held(); held != tenants || connected != tenants {
 			t.Errorf("15 s later %d of %d tenants are held and %d connected", held, tenants, connected)
+		}
+	})
+}
+
+func TestPool_LeavingGivesAwayNoMoreThanOthersConnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const tenants = 400
+		f := newFleet()
+		for range tenants {
+			f.tenant()
+		}
+		stays, leaves := f.pool(DefaultSettings()), f.pool(DefaultSettings())
+		runs(t, stays)
+		ctx, leave := context.WithCancel(t.Context())
+		gone := make(chan error, 1)
+		go func() { gone <- leaves.Run(ctx) }()
+		time.Sleep(2 * time.Minute)
+		if held, _ := leaves.Held(); held < tenants/3 {
+			t.Fatalf("the replica that leaves holds %d of %d tenants", held, tenants)
+		}
+		leave()
+		// Nobody is woken here: what is given away is seen with a heartbeat.
+		settings := stays.svc.Settings
+		most := int(settings.ConnectRate * (settings.Timings.Tick.Seconds()*1.1 + 2))
+		for end := time.After(graceOfHandOver + lastCall); ; {
+			select {
+			case err := <-gone:
+				if err != nil {
+					t.Error(err)
+				}
+				time.Sleep(10 * time.Second)
+				if _, connected := stays.Held(); connected != tenants {
+					t.Errorf("%d of %d tenants are connected in the end", connected, tenants)
+				}
+				return
+			case <-end:
+				t.Fatal("it does not come to an end")
+			default:
+				time.Sleep(50 * time.Millisecond)
+			}
+			_, here := stays.Held()
+			_, there := leaves.Held()
+			if unserved := tenants - here - there; unserved > most {
+				t.Fatalf("%d tenants are served by nobody, want at most %d", unserved, most)
+			}
 		}
 	})
 }

@@ -35,6 +35,7 @@ type Pool struct {
 	drained  bool        // an operator asked for it: everything is handed over, nothing is acquired
 	egress   egress      // likewise
 	share    share       // of this replica; the loop of Run alone touches it
+	takers   int         // other replicas that take tenants, at the last heartbeat
 	sweeping time.Time
 	relief   memoryRelief
 }
@@ -119,6 +120,7 @@ func (p *Pool) tick(ctx context.Context, inTurn bool) error {
 	}
 	p.bury(ctx)
 	p.inspectAt(view)
+	p.takers = len(slices.DeleteFunc(slices.Clone(view.Peers), func(peer domain.Replica) bool { return !takesPart(peer) }))
 	p.sweep(p.beaten.wall)
 	p.stray(ctx, view.Mine)
 	if view.State == domain.ReplicaDraining {
@@ -241,7 +243,7 @@ func (p *Pool) ended(r *runner) {
 	switch cause := context.Cause(r.ctx); {
 	case errors.Is(cause, domain.ErrFenced), errors.Is(cause, ErrBuried):
 		return // it is not ours any more
-	case errors.Is(cause, errShutdown):
+	case errors.Is(cause, errShutdown), errors.Is(cause, errUnsure):
 		return // all leases go back together
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeDeadline)

@@ -1,9 +1,12 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -37,7 +40,7 @@ func (p *Pool) seesOthers() bool {
 func (p *Pool) expire() {
 	p.cut.Store(true)
 	p.svc.Logger.Error("the database has not confirmed this replica in time; all connections are closed until it does")
-	p.cancelAll(errShutdown)
+	p.cancelAll(errUnsure)
 }
 
 // errRegaining asks for another heartbeat soon.
@@ -46,7 +49,7 @@ var errRegaining = errors.New("connections of the time before are still closing"
 // regain gives the leases of an interrupted time back, so that each tenure
 // after it has an epoch of its own.
 func (p *Pool) regain(ctx context.Context) error {
-	if len(p.cancelAll(errShutdown)) > 0 {
+	if len(p.cancelAll(errUnsure)) > 0 {
 		return errRegaining
 	}
 	if err := p.releaseAll(ctx); err != nil {
@@ -153,16 +156,34 @@ func (p *Pool) beatOn(ctx context.Context) (stop func()) {
 	}
 }
 
-// handOver gives every tenant away, each as soon as it has ended, so that none
-// waits for the slowest: disconnect, drain, release, in this order. It returns
-// when all are given away, or with an error when ctx ends first.
-func (p *Pool) handOver(ctx context.Context) error {
+// errMore means that some tenants are not given away yet.
+var errMore = errors.New("some tenants are still served here")
+
+// lastCall is how long before the end of its context handOver tells the last
+// tenant to end: what has begun to end is given away.
+const lastCall = 3 * time.Second
+
+// handOver gives every tenant away, so many a second, each as soon as it has
+// ended: disconnect, drain, release, in this order. The others are served
+// meanwhile. It returns when all are given away, or with an error shortly before
+// ctx ends.
+func (p *Pool) handOver(ctx context.Context, perSecond float64) error {
 	stop := p.beatOn(ctx)
 	defer stop()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	var failed error
-	for leaving := p.cancelAll(errShutdown); len(leaving) > 0; {
+	began, asked := time.Now(), 0
+	served, leaving := p.leavingOrder(), []*runner(nil)
+	for len(served)+len(leaving) > 0 {
+		end, bounded := ctx.Deadline()
+		late := bounded && time.Until(end) < lastCall
+		if n := min(allowed(perSecond, time.Since(began))-asked, len(served)); n > 0 && !late {
+			for _, r := range served[:n] {
+				r.cancel(errShutdown)
+			}
+			served, leaving, asked = served[n:], append(leaving, served[:n]...), asked+n
+		}
 		var ended []domain.Tenure
 		leaving = slices.DeleteFunc(leaving, func(r *runner) bool {
 			select {
@@ -177,6 +198,9 @@ func (p *Pool) handOver(ctx context.Context) error {
 			failed = errors.Join(failed, p.fin.flush(ctx), p.svc.Leases.Release(ctx, ended, 0))
 			continue
 		}
+		if late && len(leaving) == 0 {
+			return errors.Join(failed, errMore)
+		}
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -186,6 +210,46 @@ func (p *Pool) handOver(ctx context.Context) error {
 	return errors.Join(failed, p.releaseAll(ctx))
 }
 
+// allowed is how many tenants may be given away in a time at this pace: those of
+// one second at once.
+func allowed(perSecond float64, passed time.Duration) int {
+	return int(min(perSecond*(1+passed.Seconds()), math.MaxInt32))
+}
+
+// leavingOrder is in which order tenants are given away: first those that are not
+// connected, then those whose customers have been quiet the longest, at last
+// phones that are being linked, whose code would change.
+func (p *Pool) leavingOrder() []*runner {
+	p.mu.Lock()
+	all := slices.Collect(maps.Values(p.runners))
+	p.mu.Unlock()
+	rank := func(r *runner) int64 {
+		switch {
+		case r.linking.Load():
+			return math.MaxInt64
+		case !r.online.Load():
+			return math.MinInt64
+		}
+		return r.heard.Load()
+	}
+	slices.SortFunc(all, func(a, b *runner) int { return cmp.Compare(rank(a), rank(b)) })
+	return all
+}
+
+// paceOfOthers is how many tenants a second the others can connect; without
+// limit when there are none, who then wait for nobody.
+func (p *Pool) paceOfOthers() float64 {
+	rate := p.svc.Settings.ConnectRate
+	if p.takers == 0 || rate == 0 {
+		return math.Inf(1)
+	}
+	return float64(p.takers) * rate
+}
+
+// graceOfHandOver is the part of the time to shut down in which the last tenant
+// is told to end, also when the others cannot connect all of them so fast.
+const graceOfHandOver = 15 * time.Second
+
 // shutdown hands everything over and says good-bye.
 func (p *Pool) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -193,7 +257,8 @@ func (p *Pool) shutdown() error {
 	if err := p.svc.Leases.Leave(ctx, p.self.ID); err != nil {
 		p.svc.Logger.Warn("the others are not told that this replica leaves", "error", err)
 	}
-	err := p.handOver(ctx)
+	held, _ := p.count()
+	err := p.handOver(ctx, max(p.paceOfOthers(), float64(held)/graceOfHandOver.Seconds()))
 	if retired := p.svc.Leases.Retire(ctx, p.self.ID); retired != nil {
 		err = errors.Join(err, fmt.Errorf("retire replica: %w", retired))
 	}

@@ -76,6 +76,7 @@ const (
 var (
 	errReleased = errors.New("the tenant is no longer wanted here")
 	errShutdown = errors.New("the process is shutting down")
+	errUnsure   = errors.New("the database has not confirmed this replica in time")
 )
 
 func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProfile, turns *turns) *runner {
@@ -138,7 +139,9 @@ func (r *runner) serve() time.Duration {
 		r.tries.CompareAndSwap(0, time.Now().UnixNano())
 	}
 	a := &attempt{runner: r, closed: make(chan struct{})}
-	phone, err := r.svc.Phones.Open(r.ctx, *r.profile.Load(), r.tenure, r.jid, a)
+	line, hangUp := r.line()
+	defer hangUp()
+	phone, err := r.svc.Phones.Open(line, *r.profile.Load(), r.tenure, r.jid, a)
 	if err != nil {
 		close(a.closed)
 		reason := domain.ReasonNetwork
@@ -154,7 +157,7 @@ func (r *runner) serve() time.Duration {
 		r.sender.connected(nil)
 		phone.Close()
 	}()
-	return r.follow(a, phone)
+	return r.follow(a, phone, line)
 }
 
 // awaitTurn waits until this runner may connect. The first place in the line is
@@ -168,13 +171,14 @@ func (r *runner) awaitTurn() error {
 }
 
 // follow handles the events of one connection until it ends.
-func (r *runner) follow(a *attempt, phone Phone) time.Duration {
+func (r *runner) follow(a *attempt, phone Phone, line context.Context) time.Duration {
 	var since time.Time
 	deadline := time.NewTimer(connectDeadline)
 	defer deadline.Stop()
 	for {
 		select {
 		case <-r.ctx.Done():
+			<-line.Done()
 			return 0
 		case <-deadline.C:
 			return r.late()
@@ -209,6 +213,28 @@ func (r *runner) follow(a *attempt, phone Phone) time.Duration {
 				return r.ended(e.reason, e.text, since)
 			}
 		}
+	}
+}
+
+// finishFor bounds the wait for a send under way when a tenant is handed over.
+const finishFor = 2 * time.Second
+
+// line is the context of one connection. It ends with the tenure; only one that
+// is handed over in good order lets the send under way come to its end first. Cut
+// off, that message would have to wait on the next replica for receipts that may
+// prove it.
+func (r *runner) line() (line context.Context, hangUp func()) {
+	line, end := context.WithCancelCause(context.WithoutCancel(r.ctx))
+	stop := context.AfterFunc(r.ctx, func() {
+		cause := context.Cause(r.ctx)
+		if errors.Is(cause, errReleased) || errors.Is(cause, errShutdown) {
+			r.sender.finishUp(finishFor)
+		}
+		end(cause)
+	})
+	return line, func() {
+		stop()
+		end(context.Canceled)
 	}
 }
 

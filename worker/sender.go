@@ -106,6 +106,24 @@ func (s *sender) waiting(contact string) (chat, all int) {
 	return chat, len(s.queue)
 }
 
+// finishUp lets no further send begin and waits for the one under way, at most
+// for limit. What is offered from here on waits in the database for the next owner.
+func (s *sender) finishUp(limit time.Duration) {
+	s.mu.Lock()
+	s.stopped = true
+	idle := s.idle
+	s.mu.Unlock()
+	if idle == nil {
+		return
+	}
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-idle:
+	case <-timer.C:
+	}
+}
+
 // stop ends the sender and waits for a send under way.
 func (s *sender) stop() {
 	s.mu.Lock()
