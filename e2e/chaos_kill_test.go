@@ -116,16 +116,20 @@ func TestFleet_ReplicasAreKilledOneAfterAnother(t *testing.T) {
 func TestFleet_ADeployReplacesOneReplicaAfterAnother(t *testing.T) {
 	t.Parallel()
 	c := chaos{replicas: 4, tenants: 8, rounds: 1, ttl: 3 * time.Second, perSecond: 20, messages: 160}
+	settles := time.Millisecond
 	if full() {
 		c = chaos{replicas: 4, tenants: 200, rounds: 20, ttl: 15 * time.Second, perSecond: 50, messages: 40_000}.long(t)
+		settles = 10 * time.Second // minReadySeconds of deploy/kubernetes.yaml, the interval of the checks in fly.toml
 	}
 	f, s, _ := c.open(t, false)
 	watch := s.watch()
 	for range c.rounds {
 		for _, m := range f.members {
+			ready := time.NewTimer(settles)
 			m.child.stop(t)
 			f.start(t, m)
 			f.whole(t, s, time.Minute)
+			<-ready.C
 		}
 	}
 	v := c.close(t, s, fmt.Sprintf("%d replicas, %d rolling restarts", c.replicas, c.rounds))
