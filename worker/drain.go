@@ -11,7 +11,10 @@ func (p *Pool) drain(ctx context.Context) {
 	if p.drained {
 		return
 	}
-	p.svc.Logger.Info("an operator asked this replica to hand over its tenants")
+	if !p.drains {
+		p.drains = true
+		p.svc.Logger.Info("an operator asked this replica to hand over its tenants")
+	}
 	err := p.handOver(ctx, p.paceOfOthers())
 	if errors.Is(err, errMore) {
 		return

@@ -92,7 +92,7 @@ func TestPool_LeavingGivesAwayNoMoreThanOthersConnect(t *testing.T) {
 		// Nobody is woken here: what is given away is seen with a heartbeat.
 		settings := stays.svc.Settings
 		most := int(settings.ConnectRate * (settings.Timings.Tick.Seconds()*1.1 + 2))
-		for end := time.After(graceOfHandOver + lastCall); ; {
+		for end := time.After(2 * graceOfHandOver); ; {
 			select {
 			case err := <-gone:
 				if err != nil {

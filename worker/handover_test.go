@@ -52,3 +52,30 @@ func TestPool_ThatCannotBeSureClosesAtOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestPool_DrainsInSeveralHeartbeatsWhatOthersCannotConnectInOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const tenants = 300
+		f := newFleet()
+		for range tenants {
+			f.tenant()
+		}
+		settings := DefaultSettings()
+		settings.ConnectRate = 5
+		stays, drains := f.pool(settings), f.pool(settings)
+		runs(t, stays, drains)
+		time.Sleep(3 * time.Minute)
+		held, _ := drains.Held()
+		f.mu.Lock()
+		f.replicas[drains.self.ID].State = domain.ReplicaDraining
+		f.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		if still, _ := drains.Held(); still < held/2 {
+			t.Errorf("after ten seconds %d of %d tenants are left, more are gone than others can connect", still, held)
+		}
+		time.Sleep(2 * time.Minute)
+		if all, connected := stays.Held(); all != tenants || connected != tenants {
+			t.Errorf("in the end the other replica holds %d and has connected %d of %d", all, connected, tenants)
+		}
+	})
+}

@@ -32,6 +32,7 @@ type Pool struct {
 	inspect  *time.Timer // fires when a replica has missed a heartbeat, unless it has given it meanwhile
 	cut      atomic.Bool // it has fired: all runners are stopped, and nothing may be acquired
 	strays   time.Time   // since when the database has more leases of ours than there are runners
+	drains   bool        // an operator's order to hand everything over is being carried out, or was
 	drained  bool        // an operator asked for it: everything is handed over, nothing is acquired
 	egress   egress      // likewise
 	share    share       // of this replica; the loop of Run alone touches it
@@ -132,7 +133,7 @@ func (p *Pool) tick(ctx context.Context, inTurn bool) error {
 		p.drained = true
 		return nil
 	}
-	p.drained = false
+	p.drains, p.drained = false, false
 	held, _ := p.count()
 	if !inTurn {
 		p.share.look(held, p.svc.Settings.Capacity, view)

@@ -159,9 +159,15 @@ func (p *Pool) beatOn(ctx context.Context) (stop func()) {
 // errMore means that some tenants are not given away yet.
 var errMore = errors.New("some tenants are still served here")
 
-// lastCall is how long before the end of its context handOver tells the last
-// tenant to end: what has begun to end is given away.
-const lastCall = 3 * time.Second
+// lastCall is the moment from which on handOver tells no tenant more to end: those
+// that have begun must be given away before ctx ends.
+func lastCall(ctx context.Context) time.Time {
+	end, bounded := ctx.Deadline()
+	if !bounded {
+		return time.Now().Add(time.Hour)
+	}
+	return end.Add(-time.Until(end) * 3 / 8)
+}
 
 // handOver gives every tenant away, so many a second, each as soon as it has
 // ended: disconnect, drain, release, in this order. The others are served
@@ -173,11 +179,10 @@ func (p *Pool) handOver(ctx context.Context, perSecond float64) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	var failed error
-	began, asked := time.Now(), 0
+	began, last, asked := time.Now(), lastCall(ctx), 0
 	served, leaving := p.leavingOrder(), []*runner(nil)
 	for len(served)+len(leaving) > 0 {
-		end, bounded := ctx.Deadline()
-		late := bounded && time.Until(end) < lastCall
+		late := time.Now().After(last)
 		if n := min(allowed(perSecond, time.Since(began))-asked, len(served)); n > 0 && !late {
 			for _, r := range served[:n] {
 				r.cancel(errShutdown)
