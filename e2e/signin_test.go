@@ -96,8 +96,8 @@ func TestSignIn_AnInvitationMakesOneAccountAndWeakPasswordsAreRefused(t *testing
 	w.visitor(t).joins(revoked, "", visitorPassword).is(t, "an invitation that was taken back", http.StatusNotFound, "")
 }
 
+// TestSignIn_DoesNotTellWhoHasAnAccount compares times, so it runs alone.
 func TestSignIn_DoesNotTellWhoHasAnAccount(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, sqliteDatabase(t), trustsThisMachine)
 	w.addUser(t, "known@example.com", "admin", "")
 	w.addUser(t, "disabled@example.com", "admin", "")
@@ -117,7 +117,7 @@ func TestSignIn_DoesNotTellWhoHasAnAccount(t *testing.T) {
 		if pages[i] != pages[0] {
 			t.Errorf("%s is answered by another page than a wrong password", c.email)
 		}
-		// The fastest of five shows the work and not the neighbours on this machine.
+		// The fastest of five shows the work and not what else the machine does.
 		if fast, known := slices.Min(took[i]), slices.Min(took[0]); fast < known/2 || fast > known*2+20*time.Millisecond {
 			t.Errorf("%s is answered in %s, a wrong password in %s", c.email, fast, known)
 		}
