@@ -51,6 +51,15 @@ func newFleet() *fleet {
 		refuses: func(uuid.UUID, uuid.UUID) bool { return false }}
 }
 
+// fleetOf is one with so many tenants.
+func fleetOf(tenants int) *fleet {
+	f := newFleet()
+	for range tenants {
+		f.tenant()
+	}
+	return f
+}
+
 // tenant adds one that is wanted and has a linked phone.
 func (f *fleet) tenant() uuid.UUID {
 	f.mu.Lock()

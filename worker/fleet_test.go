@@ -12,10 +12,7 @@ import (
 func TestEgress_WhileAReplicaRestsNothingIsMovedToItAndBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const tenants = 200
-		f := newFleet()
-		for range tenants {
-			f.tenant()
-		}
+		f := fleetOf(tenants)
 		deaf, well := f.pool(DefaultSettings()), f.pool(DefaultSettings())
 		runs(t, deaf, well)
 		time.Sleep(time.Minute)
@@ -58,10 +55,7 @@ func TestEgress_ALongLineOfThoseThatConnectIsNotDeafness(t *testing.T) {
 func TestPool_ServesWhatItAcquiredWithoutHearingOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const tenants = 20
-		f := newFleet()
-		for range tenants {
-			f.tenant()
-		}
+		f := fleetOf(tenants)
 		f.silent = true
 		p := f.pool(DefaultSettings())
 		runs(t, p)
@@ -75,10 +69,7 @@ func TestPool_ServesWhatItAcquiredWithoutHearingOfIt(t *testing.T) {
 func TestPool_LeavingGivesAwayNoMoreThanOthersConnect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const tenants = 400
-		f := newFleet()
-		for range tenants {
-			f.tenant()
-		}
+		f := fleetOf(tenants)
 		stays, leaves := f.pool(DefaultSettings()), f.pool(DefaultSettings())
 		runs(t, stays)
 		ctx, leave := context.WithCancel(t.Context())

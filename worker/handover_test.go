@@ -56,10 +56,7 @@ func TestPool_ThatCannotBeSureClosesAtOnce(t *testing.T) {
 func TestPool_DrainsInSeveralHeartbeatsWhatOthersCannotConnectInOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const tenants = 300
-		f := newFleet()
-		for range tenants {
-			f.tenant()
-		}
+		f := fleetOf(tenants)
 		settings := DefaultSettings()
 		settings.ConnectRate = 5
 		stays, drains := f.pool(settings), f.pool(settings)
