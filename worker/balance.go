@@ -53,16 +53,15 @@ func (s *share) see(held, capacity int, v domain.ClusterView) {
 
 // look takes that of any heartbeat into account.
 func (s *share) look(held, capacity int, v domain.ClusterView) {
-	total, capacities, peers := held+v.Free, capacity, 0
+	total, capacities := held+v.Free, capacity
 	for _, peer := range v.Peers {
 		total += peer.Held
 		if takesPart(peer) { // the tenants of all others come to us
 			capacities += peer.Capacity
-			peers++
 		}
 	}
 	s.fair, s.goal, s.hungry = 0, 0, false
-	if peers == 0 {
+	if takers(v.Peers) == 0 {
 		return
 	}
 	s.fair = part(total, capacity, capacities)
@@ -116,6 +115,15 @@ func (r *rush) shift(held, fair, free int) int {
 
 func takesPart(peer domain.Replica) bool {
 	return peer.State == domain.ReplicaAlive && peer.Capacity > 0
+}
+
+func takers(peers []domain.Replica) (n int) {
+	for _, peer := range peers {
+		if takesPart(peer) {
+			n++
+		}
+	}
+	return n
 }
 
 // part is the fair share of a replica: of all tenants as much as its capacity is

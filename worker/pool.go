@@ -121,7 +121,7 @@ func (p *Pool) tick(ctx context.Context, inTurn bool) error {
 	}
 	p.bury(ctx)
 	p.inspectAt(view)
-	p.takers = len(slices.DeleteFunc(slices.Clone(view.Peers), func(peer domain.Replica) bool { return !takesPart(peer) }))
+	p.takers = takers(view.Peers)
 	p.sweep(p.beaten.wall)
 	p.stray(ctx, view.Mine)
 	if view.State == domain.ReplicaDraining {

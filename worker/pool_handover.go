@@ -170,7 +170,7 @@ func lastCall(ctx context.Context) time.Time {
 }
 
 // handOver gives every tenant away, so many a second, each as soon as it has
-// ended: disconnect, drain, release, in this order. The others are served
+// ended: finish the send under way, disconnect, drain, release, in this order. The others are served
 // meanwhile. It returns when all are given away, or with an error shortly before
 // ctx ends.
 func (p *Pool) handOver(ctx context.Context, perSecond float64) error {
