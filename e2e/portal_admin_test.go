@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 func TestPortal_FiftyTenantsAreRestartedTogether(t *testing.T) {
@@ -105,6 +107,34 @@ func TestPortal_RefusedFormsComeBackAsTheyWereTyped(t *testing.T) {
 		b.open("/admin/audit?area=tenant")
 		b.sees("Changed the settings")
 	})
+}
+
+func TestPortal_APressIsNotLostWhenAnAnswerWouldMoveTheButton(t *testing.T) {
+	t.Parallel()
+	b := newTab(t, newWorld(t, sqliteDatabase(t)))
+	b.signedUp()
+	b.open("/admin/tenants/new")
+	b.fill("#f-name", "Duka jipya")
+	b.fill("#f-phone_number", "twelve")
+	b.submit("form.card-body button.btn:not([data-variant])")
+	b.sees("Write the number with its country code")
+	b.fill("#f-phone_number", "0754 000 001")
+
+	const create = `document.querySelector("form.card-body button.btn:not([data-variant])")`
+	place := js[struct{ X, Y float64 }](b, `(async () => {
+		`+create+`.scrollIntoView({ block: "center" });
+		window.leaving = true;
+		const ask = window.fetch;
+		window.fetch = async (...request) => { const answer = await ask(...request); window.answered = true; return answer; };
+		await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+		const r = `+create+`.getBoundingClientRect();
+		return { X: r.x + r.width / 2, Y: r.y + r.height / 2 };
+	})()`)
+	b.do(chromedp.MouseEvent(chromedp.MousePressed, place.X, place.Y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	b.comes("the number is answered", `window.answered && new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`, patience)
+	b.do(chromedp.MouseEvent(chromedp.MouseReleased, place.X, place.Y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	b.comes("the next page comes", `window.leaving !== true && document.readyState === "complete"`, patience)
+	b.sees("Duka jipya")
 }
 
 func TestPortal_DeletingAsksForTheNameAndRemovesEverything(t *testing.T) {

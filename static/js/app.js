@@ -6,10 +6,24 @@
   // Hidden tabs do not poll; nor does a list while somebody reads further down.
   document.addEventListener("htmx:config:request", (e) => {
     const { sourceEvent, sourceElement } = e.detail.ctx;
+    e.detail.ctx.fetch = fetchUnpressed;
     if (sourceEvent?.type !== "every") return;
     const reading = sourceElement?.hasAttribute("data-hold") && scrollY > 400;
     if (document.hidden || reading) e.preventDefault();
   });
+
+  // What moves between press and release loses the click, so an answer waits for
+  // the release; on a touch screen the click comes a little after it. A press
+  // whose release is never heard of (a menu of the browser took it) holds up an
+  // answer for five seconds.
+  let pressed, release;
+  addEventListener("pointerdown", () => { pressed ||= new Promise((done) => { release = done; }); }, true);
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { setTimeout(release, 50); pressed = undefined; }, true);
+  async function fetchUnpressed(...request) {
+    const response = await fetch(...request);
+    if (pressed) await Promise.race([pressed, new Promise((done) => setTimeout(done, 5000))]);
+    return response;
+  }
 
   // Times stay true while the page is open.
   const lang = document.documentElement.lang, relative = new Intl.RelativeTimeFormat(lang, { numeric: "always", style: "short" });
