@@ -29,6 +29,8 @@ type fleet struct {
 	sendFor  time.Duration                        // how long WhatsApp takes to acknowledge
 	cutOff   int                                  // sends whose connection was closed meanwhile
 	silent   bool                                 // the answer to the next acquisition is lost on its way
+	hangs    bool                                 // reading lease rows never ends
+	wakes    chan uuid.UUID                       // hints, for all
 }
 
 var errSilent = errors.New("the database does not answer")
@@ -47,7 +49,7 @@ type opening struct {
 
 func newFleet() *fleet {
 	return &fleet{rows: map[uuid.UUID]*leaseRow{}, replicas: map[uuid.UUID]*domain.Replica{}, heard: map[uuid.UUID]time.Time{},
-		reports: map[uuid.UUID][]domain.LinkReport{}, due: map[uuid.UUID]domain.Outbound{}, online: map[uuid.UUID]PhoneHandler{},
+		reports: map[uuid.UUID][]domain.LinkReport{}, due: map[uuid.UUID]domain.Outbound{}, wakes: make(chan uuid.UUID), online: map[uuid.UUID]PhoneHandler{},
 		refuses: func(uuid.UUID, uuid.UUID) bool { return false }}
 }
 
@@ -72,7 +74,7 @@ func (f *fleet) tenant() uuid.UUID {
 // pool makes one replica of the fleet.
 func (f *fleet) pool(settings Settings) *Pool {
 	svc := &Services{Leases: fakeLeases{fleet: f}, Profiles: fakeProfiles{f}, Reports: fakeReports{f}, Outbox: fakeOutbox{fleet: f}, Ratchet: fakeRatchet{},
-		Phones: fakePhones{fleet: f}, Trust: NewTrust(settings.Timings), Waker: fakeWaker{}, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: slog.New(slog.DiscardHandler), Settings: settings}
+		Phones: fakePhones{fleet: f}, Trust: NewTrust(settings.Timings), Waker: fakeWaker{fleet: f}, Metrics: NewMetrics(prometheus.NewRegistry()), Logger: slog.New(slog.DiscardHandler), Settings: settings}
 	return NewPool(svc, domain.Replica{ID: domain.NewID(), Capacity: settings.Capacity})
 }
 
@@ -160,7 +162,10 @@ func (f fakeLeases) Acquire(_ context.Context, replica uuid.UUID, limit int) (ta
 	return taken, nil
 }
 
-func (f fakeLeases) Owned(_ context.Context, replica uuid.UUID) (owned []domain.Lease, _ error) {
+func (f fakeLeases) Owned(ctx context.Context, replica uuid.UUID) (owned []domain.Lease, _ error) {
+	if err := f.hang(ctx); err != nil {
+		return nil, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, row := range f.rows {
@@ -169,6 +174,26 @@ func (f fakeLeases) Owned(_ context.Context, replica uuid.UUID) (owned []domain.
 		}
 	}
 	return owned, nil
+}
+
+// Lease is read after a hint.
+func (f fakeLeases) Lease(ctx context.Context, tenant uuid.UUID) (domain.Lease, error) {
+	if err := f.hang(ctx); err != nil {
+		return domain.Lease{}, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rows[tenant].Lease, nil
+}
+
+func (f *fleet) hang(ctx context.Context) error {
+	f.mu.Lock()
+	hangs := f.hangs
+	f.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+	}
+	return ctx.Err()
 }
 
 func (f fakeLeases) Release(_ context.Context, terms []domain.Tenure, pause time.Duration) error {
@@ -270,9 +295,12 @@ type fakeRatchet struct{ Ratchet }
 
 func (fakeRatchet) Sweep(context.Context, time.Duration) error { return nil }
 
-type fakeWaker struct{ domain.Waker }
+type fakeWaker struct {
+	domain.Waker
+	*fleet
+}
 
-func (fakeWaker) Wakes(context.Context) <-chan uuid.UUID { return nil }
+func (f fakeWaker) Wakes(context.Context) <-chan uuid.UUID { return f.wakes }
 
 type fakePhones struct {
 	Phones

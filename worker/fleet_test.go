@@ -107,3 +107,25 @@ func TestPool_LeavingGivesAwayNoMoreThanOthersConnect(t *testing.T) {
 		}
 	})
 }
+
+func TestPool_AReadThatNeverEndsHoldsUpNoHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		tenant := f.tenant()
+		p := f.pool(DefaultSettings())
+		runs(t, p)
+		time.Sleep(10 * time.Second)
+		hangs := func(yes bool) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.hangs = yes
+		}
+		hangs(true)
+		f.wakes <- tenant
+		time.Sleep(2 * time.Minute) // several times the poll behind the hints
+		if n := f.openings(p.self.ID); n != 1 || p.cut.Load() {
+			t.Errorf("the tenant was connected %d times, want once; cut off: %v", n, p.cut.Load())
+		}
+		hangs(false)
+	})
+}

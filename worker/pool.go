@@ -271,6 +271,8 @@ func together(wakes <-chan uuid.UUID, first uuid.UUID) map[uuid.UUID]bool {
 // replica that leaves hands its tenants over, and how many of them are ours to
 // take is known with the next heartbeat.
 func (p *Pool) woken(ctx context.Context, hints map[uuid.UUID]bool) (moved bool) {
+	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Tick)
+	defer cancel()
 	var served []*runner
 	p.mu.Lock()
 	for id := range hints {
@@ -313,6 +315,8 @@ func (p *Pool) instruct(r *runner, o order) {
 
 // reconcile is the poll behind the hints: every runner sees its lease row.
 func (p *Pool) reconcile(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Tick)
+	defer cancel()
 	asked := time.Now()
 	owned, err := p.svc.Leases.Owned(ctx, p.self.ID)
 	if err != nil {

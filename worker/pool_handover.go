@@ -170,9 +170,9 @@ func lastCall(ctx context.Context) time.Time {
 }
 
 // handOver gives every tenant away, so many a second, each as soon as it has
-// ended: finish the send under way, disconnect, drain, release, in this order. The others are served
-// meanwhile. It returns when all are given away, or with an error shortly before
-// ctx ends.
+// ended: finish the send under way, disconnect, drain, release, in this order.
+// The others are served meanwhile. It returns when all are given away, or with an
+// error shortly before ctx ends.
 func (p *Pool) handOver(ctx context.Context, perSecond float64) error {
 	stop := p.beatOn(ctx)
 	defer stop()
