@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"flowhq/domain"
 )
 
 func TestEgress_WhileAReplicaRestsNothingIsMovedToItAndBack(t *testing.T) {
@@ -127,5 +129,25 @@ func TestPool_AReadThatNeverEndsHoldsUpNoHeartbeat(t *testing.T) {
 			t.Errorf("the tenant was connected %d times, want once; cut off: %v", n, p.cut.Load())
 		}
 		hangs(false)
+	})
+}
+
+func TestPool_DoesNotThrowTheNextOwnerOutAfterAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		tenant := f.tenant()
+		p := f.pool(DefaultSettings())
+		runs(t, p)
+		time.Sleep(10 * time.Second)
+		f.mu.Lock()
+		f.rows[tenant].Replica = domain.NewID() // buried, and taken over
+		f.rows[tenant].Epoch += 2
+		lost := f.online[tenant]
+		f.mu.Unlock()
+		lost.Gone(domain.ReasonNetwork, "")
+		time.Sleep(time.Minute)
+		if n := f.openings(p.self.ID); n != 1 {
+			t.Errorf("the tenant was connected %d times from here, want once", n)
+		}
 	})
 }

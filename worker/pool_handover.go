@@ -269,3 +269,42 @@ func (p *Pool) shutdown() error {
 	}
 	return err
 }
+
+// finishFor bounds the wait for a send under way when a tenant is handed over.
+const finishFor = 2 * time.Second
+
+// line is the context of one connection. It ends with the tenure; only one that
+// is handed over in good order lets the send under way come to its end first. Cut
+// off, that message would have to wait on the next replica for receipts that may
+// prove it.
+func (r *runner) line() (line context.Context, hangUp func()) {
+	line, end := context.WithCancelCause(context.WithoutCancel(r.ctx))
+	stop := context.AfterFunc(r.ctx, func() {
+		cause := context.Cause(r.ctx)
+		if errors.Is(cause, errReleased) || errors.Is(cause, errShutdown) {
+			r.sender.finishUp(finishFor)
+		}
+		end(cause)
+	})
+	return line, func() {
+		stop()
+		end(context.Canceled)
+	}
+}
+
+// stillOurs asks the database before each connection whether this term goes on,
+// and ends it if not. WhatsApp lets in whoever comes last: a replica that was
+// buried during an outage of its way to the database, and is back before its
+// next heartbeat, would throw the next owner out.
+func (r *runner) stillOurs() error {
+	ctx, cancel := context.WithTimeout(r.ctx, storeDeadline)
+	defer cancel()
+	l, err := r.svc.Leases.Lease(ctx, r.tenure.TenantID)
+	if err != nil && domain.KindOf(err) != domain.KindNotFound {
+		return err
+	}
+	if l.Tenure != r.tenure {
+		r.lose(domain.ErrFenced)
+	}
+	return nil
+}

@@ -135,6 +135,11 @@ func (r *runner) serve() time.Duration {
 	if r.awaitTurn() != nil {
 		return 0
 	}
+	if err := r.stillOurs(); r.ctx.Err() != nil {
+		return 0
+	} else if err != nil {
+		return r.ended(domain.ReasonDatabase, err.Error(), time.Time{})
+	}
 	if r.jid != "" {
 		r.tries.CompareAndSwap(0, time.Now().UnixNano())
 	}
@@ -213,28 +218,6 @@ func (r *runner) follow(a *attempt, phone Phone, line context.Context) time.Dura
 				return r.ended(e.reason, e.text, since)
 			}
 		}
-	}
-}
-
-// finishFor bounds the wait for a send under way when a tenant is handed over.
-const finishFor = 2 * time.Second
-
-// line is the context of one connection. It ends with the tenure; only one that
-// is handed over in good order lets the send under way come to its end first. Cut
-// off, that message would have to wait on the next replica for receipts that may
-// prove it.
-func (r *runner) line() (line context.Context, hangUp func()) {
-	line, end := context.WithCancelCause(context.WithoutCancel(r.ctx))
-	stop := context.AfterFunc(r.ctx, func() {
-		cause := context.Cause(r.ctx)
-		if errors.Is(cause, errReleased) || errors.Is(cause, errShutdown) {
-			r.sender.finishUp(finishFor)
-		}
-		end(cause)
-	})
-	return line, func() {
-		stop()
-		end(context.Canceled)
 	}
 }
 
