@@ -61,9 +61,10 @@ func (f *fleet) emptied(t *testing.T, m *member, limit time.Duration) time.Durat
 }
 
 // suffer takes one member through one partition.
-func (f *fleet) suffer(t *testing.T, m *member, p partition, c chaos) (closed, moved time.Duration) {
+func (f *fleet) suffer(t *testing.T, s *storm, m *member, p partition, c chaos) (closed, moved time.Duration) {
 	t.Helper()
 	p.cut(m)
+	s.struck(t, m)
 	if p.database {
 		closed = m.closes(t, c.ttl)
 		moved = f.emptied(t, m, c.ttl)
@@ -103,14 +104,14 @@ func TestPartition_AReplicaThatIsCutOffHarmsNothing(t *testing.T) {
 				f, s, rng := c.open(t, true)
 				var closed, moved []time.Duration
 				for range c.rounds {
-					a, b := f.suffer(t, f.members[rng.IntN(len(f.members))], p, c)
+					a, b := f.suffer(t, s, f.members[rng.IntN(len(f.members))], p, c)
 					closed, moved = append(closed, a), append(moved, b)
 				}
 				v := c.close(t, s, fmt.Sprintf("%d replicas, %d times one %s", c.replicas, c.rounds, p.name))
 				v.SocketsMax, v.MovedMax = quantile(closed, 1), quantile(moved, 1)
 				if p.database {
 					v.within(t, "connections to WhatsApp closed", v.SocketsMax, (c.ttl * 12 / 15).Seconds())
-					v.within(t, "longest wait for an answer", v.AnswerMax, c.ttl.Seconds()+5)
+					v.within(t, "longest wait for an answer after a fault", v.StruckMax, c.ttl.Seconds()+5)
 				} else {
 					v.within(t, "moved", v.MovedMax, c.movesWithin().Seconds())
 				}

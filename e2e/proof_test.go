@@ -16,7 +16,7 @@ const proofHead = `# Proof
 
 What the long fault tests found, as they wrote it to ` + "`bench/results`" + `; this page is made from those files. Each run is seeded and can be repeated: ` + "`make chaos`" + ` runs all of them, ` + "`make test`" + ` a short form of each. Real processes, real whatsmeow, real Postgres, and the simulator in place of WhatsApp; all of it on one machine. [guarantees.md](guarantees.md) says why it holds, [failure-modes.md](failure-modes.md) what remains.
 
-Every message of a run has exactly one answer due. *Lost* counts messages without an answer on the phone, *twice* answers shown more than once, *order* answers shown before the answer to an earlier message of the chat, *keys* message keys used for two messages. *Wait* is the time from a message to its answer on the phone, *outage* a tenant's time without a connection as WhatsApp sees it.
+Every message of a run has exactly one answer due. *Lost* counts messages without an answer on the phone, *twice* answers shown more than once, *order* answers shown before the answer to an earlier message of the chat, *keys* message keys used for two messages. *Wait* is the time from a message to its answer on the phone, *outage* a tenant's time without a connection as WhatsApp sees it. Faults come at random moments and may hit a tenant again before it has answered; *longest after a fault* counts from the last one.
 
 | run | database | messages | lost | twice | order | keys | wait p50 · p99 · max | other figures | took |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -62,6 +62,7 @@ func (v verdict) figures() string {
 			parts = append(parts, fmt.Sprintf("%s %.1f s", name, seconds))
 		}
 	}
+	add("longest after a fault", v.StruckMax)
 	add("outage p95", v.OutageP95)
 	add("outage max", v.OutageMax)
 	add("sockets closed", v.SocketsMax)

@@ -25,6 +25,7 @@ type storm struct {
 	pours   sync.WaitGroup // who gives out tokens
 	enough  chan struct{}  // closed when no more need be given out
 	failed  atomic.Pointer[error]
+	strikes map[string][]time.Time // by tenant: when a fault hit the replica that served it
 	started time.Time
 }
 
