@@ -76,16 +76,26 @@ var (
 	listPeers = statement(`SELECT id, name, version, capacity, held, connected, started_at, heartbeat_at, expires_at, state
 		FROM replicas WHERE state <> 'dead' AND id <> $1`)
 
-	acquire = statement(`WITH pick AS (SELECT tenant_id AS picked FROM leases WHERE ` + freeLease + ` ORDER BY not_before, tenant_id LIMIT $2 FOR UPDATE SKIP LOCKED)
-		UPDATE leases SET owner = $1, epoch = epoch + 1, acquired_at = flowhq_after(0) FROM pick
-		WHERE tenant_id = picked AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND state = 'alive')
-		RETURNING ` + leaseColumns)
+	// What was taken counts with the replica at once: others that heartbeat
+	// meanwhile would miss it, free no more and held by nobody, and think that
+	// they have their share of the rest.
+	acquire = statements(`WITH `+pickFree+`, taken AS (`+takePicked+`), noted AS (
+			UPDATE replicas SET held = held + (SELECT count(*) FROM taken) WHERE id = $1 AND EXISTS (SELECT 1 FROM taken))
+		SELECT `+leaseColumns+` FROM taken`,
+		sqliteText(`WITH `+pickFree+` `+takePicked))
 
 	release = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after($4)
 		WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
 
 	passOn = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after($4),
 		avoid = $2, avoid_until = flowhq_after($5), fail_count = fail_count + 1 WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
+)
+
+const (
+	pickFree   = `pick AS (SELECT tenant_id AS picked FROM leases WHERE ` + freeLease + ` ORDER BY not_before, tenant_id LIMIT $2 FOR UPDATE SKIP LOCKED)`
+	takePicked = `UPDATE leases SET owner = $1, epoch = epoch + 1, acquired_at = flowhq_after(0) FROM pick
+		WHERE tenant_id = picked AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND state = 'alive')
+		RETURNING ` + leaseColumns
 )
 
 const leaseColumns = `tenant_id, owner, epoch, device_jid, wanted, command, fail_count`

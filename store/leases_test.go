@@ -55,6 +55,25 @@ func TestHeartbeat_SeesTheCluster(t *testing.T) {
 	})
 }
 
+func TestHeartbeat_SeesWhatOthersHaveJustTaken(t *testing.T) {
+	s := storetest.Open(t, storetest.Postgres(t)) // a SQLite file has one replica
+	a, b := storetest.Replica(t, s, "a"), domain.Replica{ID: domain.NewID(), Name: "b", Capacity: 7}
+	must(t, s.Leases().Register(t.Context(), b, ttl))
+	for range 5 {
+		start(t, s, storetest.NewTenant(t, s).ID)
+	}
+	a.Held = 2
+	_, err := s.Leases().Heartbeat(t.Context(), a, nil, []byte("n1"), ttl)
+	must(t, err)
+	taken, err := s.Leases().Acquire(t.Context(), a.ID, 3)
+	must(t, err)
+	view, err := s.Leases().Heartbeat(t.Context(), b, nil, []byte("n1"), ttl)
+	must(t, err)
+	if len(taken) != 3 || view.Free != 2 || view.Peers[0].Held != 5 {
+		t.Errorf("a had 2 and took %d; b sees %d free and %d with a, want 2 and 5", len(taken), view.Free, view.Peers[0].Held)
+	}
+}
+
 func TestHeartbeat_TellsACloneFromTheOriginal(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		self := storetest.Replica(t, s, "a")

@@ -154,6 +154,7 @@ func (f fakeLeases) Acquire(_ context.Context, replica uuid.UUID, limit int) (ta
 			taken = append(taken, row.Lease)
 		}
 	}
+	f.replicas[replica].Held += len(taken)
 	slices.SortFunc(taken, func(a, b domain.Lease) int { return slices.Compare(a.TenantID[:], b.TenantID[:]) })
 	if f.silent {
 		f.silent = false
