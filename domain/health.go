@@ -5,28 +5,29 @@ package domain
 type Health string
 
 const (
-	HealthNew        Health = "new"         // not started
-	HealthStarting   Health = "starting"    // started, no code and no connection yet
-	HealthScan       Health = "scan"        // a code waits to be scanned
-	HealthPasskey    Health = "passkey"     // WhatsApp asks for a passkey on the phone
-	HealthLinking    Health = "linking"     // scanned, not connected yet
-	HealthActive     Health = "active"      // connected
-	HealthUnsure     Health = "unsure"      // connected, but WhatsApp does not answer
-	HealthRetrying   Health = "retrying"    // the connection was lost and comes back by itself
-	HealthPaused     Health = "paused"      // stopped by a person
-	HealthExpired    Health = "expired"     // nobody scanned in time
-	HealthLoggedOut  Health = "logged_out"  // unlinked on the phone
-	HealthBanned     Health = "banned"      // blocked by WhatsApp
-	HealthRestricted Health = "restricted"  // connected, but new chats are refused
-	HealthReplaced   Health = "replaced"    // another system uses the device
-	HealthOutdated   Health = "outdated"    // WhatsApp refuses this version
-	HealthPairFailed Health = "pair_failed" // linking did not finish
-	HealthError      Health = "error"       // anything else that needs somebody
+	HealthNew         Health = "new"         // not started
+	HealthStarting    Health = "starting"    // started, no code and no connection yet
+	HealthScan        Health = "scan"        // a code waits to be scanned
+	HealthPasskey     Health = "passkey"     // WhatsApp asks for a passkey on the phone
+	HealthLinking     Health = "linking"     // scanned, not connected yet
+	HealthActive      Health = "active"      // connected
+	HealthUnsure      Health = "unsure"      // connected, but WhatsApp does not answer
+	HealthRetrying    Health = "retrying"    // the connection was lost and comes back by itself
+	HealthUnreachable Health = "unreachable" // the same, but no replica could connect it while others connect
+	HealthPaused      Health = "paused"      // stopped by a person
+	HealthExpired     Health = "expired"     // nobody scanned in time
+	HealthLoggedOut   Health = "logged_out"  // unlinked on the phone
+	HealthBanned      Health = "banned"      // blocked by WhatsApp
+	HealthRestricted  Health = "restricted"  // connected, but new chats are refused
+	HealthReplaced    Health = "replaced"    // another system uses the device
+	HealthOutdated    Health = "outdated"    // WhatsApp refuses this version
+	HealthPairFailed  Health = "pair_failed" // linking did not finish
+	HealthError       Health = "error"       // anything else that needs somebody
 )
 
 // Healths lists every health, for tests and documentation.
 func Healths() []Health {
-	return []Health{HealthNew, HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthActive, HealthUnsure, HealthRetrying, HealthPaused, HealthExpired,
+	return []Health{HealthNew, HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthActive, HealthUnsure, HealthRetrying, HealthUnreachable, HealthPaused, HealthExpired,
 		HealthLoggedOut, HealthBanned, HealthRestricted, HealthReplaced, HealthOutdated, HealthPairFailed, HealthError}
 }
 
@@ -79,6 +80,8 @@ func (v TenantView) active() Health {
 		return HealthUnsure
 	case v.Session.State == SessionConnected:
 		return HealthActive
+	case v.Session.Reason == ReasonUnreachable:
+		return HealthUnreachable
 	}
 	return HealthRetrying
 }
@@ -90,7 +93,7 @@ func (h Health) Tone() string {
 		return "good"
 	case HealthNew, HealthPaused:
 		return "off"
-	case HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthUnsure, HealthRetrying, HealthExpired:
+	case HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthUnsure, HealthRetrying, HealthUnreachable, HealthExpired:
 		return "wait"
 	}
 	return "bad"

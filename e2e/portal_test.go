@@ -241,4 +241,5 @@ func TestPortal_LinkedElsewhereGivesWayAfterTheThirdTime(t *testing.T) {
 	b.keep("banner-replaced")
 	b.open("/admin/alerts")
 	b.sees("needs somebody.")
+	b.shows("alerts-some")
 }

@@ -94,6 +94,11 @@ func TestStranded_ATenantThatNoReplicaCanConnectRestsAndPeopleAreTold(t *testing
 	if link.RetryAt == nil || time.Until(*link.RetryAt) < 30*time.Second || time.Until(*link.RetryAt) > time.Minute {
 		t.Errorf("the next attempt is shown as %v, want it in about a minute", link.RetryAt)
 	}
+	b := newTab(t, w)
+	b.signedUp()
+	b.open(victim.adminPath(""))
+	b.sees("Other numbers connect to WhatsApp, this one does not.")
+	b.shows("banner-unreachable")
 	if v := victim.tenant(t); v.Worker.Status != "RUNNING" || v.Status != "ACTIVE" {
 		t.Errorf("the tenant is %+v, want it to go on by itself", v)
 	}

@@ -82,7 +82,7 @@ func (r *runner) passOn(ctx context.Context) error {
 		said.Reason = domain.ReasonUnavailable // the first attempt is not over yet
 	}
 	if failures >= triedEnough {
-		said.Reason, said.Detail = domain.ReasonUnreachable, "Other numbers are connected, but this one could not be connected from any server that tried."
+		said.Reason, said.Detail = domain.ReasonUnreachable, "" // the reason says it all
 	}
 	r.logger.Warn("the tenant cannot connect from here; another replica tries", "reason", r.lost, "failures", failures, "after", rest)
 	r.svc.Metrics.PassedOn.Inc()
