@@ -78,6 +78,7 @@ func (f *fleet) suffer(t *testing.T, s *storm, m *member, p partition, c chaos) 
 		f.start(t, m)
 	}
 	eventually(t, m.name+" is given tenants again", time.Minute, func() (bool, string) {
+		f.revive(t)
 		held := f.w.holdings(t)
 		return held[m.name] > 0 && len(held) == c.replicas, fmt.Sprint(held)
 	})

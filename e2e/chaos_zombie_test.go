@@ -47,6 +47,7 @@ func (f *fleet) replace(t *testing.T, m *member) {
 func (c chaos) zombies(t *testing.T, f *fleet, s *storm, rng *rand.Rand) {
 	t.Helper()
 	for range c.rounds {
+		f.revive(t)
 		f.freeze(t, s, f.members[rng.IntN(len(f.members))], c.ttl, rng)
 	}
 }
