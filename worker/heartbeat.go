@@ -49,17 +49,25 @@ func (p *Pool) bury(ctx context.Context) {
 	}
 }
 
-// inspectAt looks at the others again at the moment when the first of them will
-// have missed a heartbeat: a replica that is killed is noticed then, not a tick later.
+// inspectAt looks at the others again at the moment when the first of them may
+// be buried: one that is killed or hangs is noticed then, not a tick later.
 func (p *Pool) inspectAt(view domain.ClusterView) {
-	missed := time.Duration(domain.MissedHeartbeat * float64(p.svc.Settings.Timings.TTL))
-	next := time.Hour
+	p.inspect.Reset(nextDeath(view, p.svc.Settings.Timings) + p.svc.Settings.Timings.Tick/20)
+}
+
+// nextDeath is how long it takes until a peer that gives no heartbeat any more
+// has missed one, or until its row expires.
+func nextDeath(view domain.ClusterView, t domain.LeaseTimings) time.Duration {
+	missed, next := time.Duration(domain.MissedHeartbeat*float64(t.TTL)), time.Hour
 	for _, peer := range view.Peers {
-		if left := missed - view.At.Sub(peer.HeartbeatAt); left > 0 && left <= missed {
-			next = min(next, left+p.svc.Settings.Timings.Tick/20)
+		age := view.At.Sub(peer.HeartbeatAt)
+		for _, end := range []time.Duration{missed, t.TTL} {
+			if age >= 0 && age < end {
+				next = min(next, end-age)
+			}
 		}
 	}
-	p.inspect.Reset(next)
+	return next
 }
 
 // nextTick spreads the heartbeats of the replicas, and tries again soon after a failure.
