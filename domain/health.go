@@ -66,6 +66,8 @@ func (v TenantView) pending() Health {
 		return HealthScan
 	case v.Session.PairingSince != nil:
 		return HealthLinking
+	case v.Session.Reason == ReasonUnreachable:
+		return HealthUnreachable
 	case v.Session.Reason != ReasonNone:
 		return HealthRetrying
 	}

@@ -109,6 +109,7 @@ func TestPartition_AReplicaThatIsCutOffHarmsNothing(t *testing.T) {
 					closed, moved = append(closed, a), append(moved, b)
 				}
 				v := c.close(t, s, fmt.Sprintf("%d replicas, %d times one %s", c.replicas, c.rounds, p.name))
+				v.Revived = f.revived
 				v.SocketsMax, v.MovedMax = quantile(closed, 1), quantile(moved, 1)
 				if p.database {
 					v.within(t, "connections to WhatsApp closed", v.SocketsMax, (c.ttl * 12 / 15).Seconds())

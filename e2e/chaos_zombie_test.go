@@ -65,6 +65,7 @@ func TestZombie_AReplicaThatWakesUpTooLateUsesNoKeyTwice(t *testing.T) {
 				f.w.wa.Faults().KeepReplaced("", !tt.kick)
 				c.zombies(t, f, s, rng)
 				v := c.close(t, s, fmt.Sprintf("%d replicas, %d times %s", c.replicas, c.rounds, tt.name))
+				v.Revived = f.revived
 				v.within(t, "longest wait for an answer after a fault", v.StruckMax, c.ttl.Seconds()+5)
 				v.report(t, "chaos.json")
 			})

@@ -68,6 +68,9 @@ func (v verdict) figures() string {
 	add("sockets closed", v.SocketsMax)
 	add("moved", v.MovedMax)
 	add("spread", v.SpreadMax)
+	if v.Revived > 0 {
+		parts = append(parts, fmt.Sprintf("%d times a lease ran out without a fault", v.Revived))
+	}
 	if v.Limits != "" {
 		parts = append(parts, "limits: "+v.Limits)
 	}

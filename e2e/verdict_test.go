@@ -42,6 +42,7 @@ type verdict struct {
 	Replicas   int     `json:"replicas,omitempty"`
 	LeaseTTL   string  `json:"lease_ttl,omitempty"`
 	Rounds     int     `json:"rounds,omitempty"`
+	Revived    int     `json:"revived,omitempty"`      // replicas whose lease ran out without a fault
 	AnswerP50  float64 `json:"answer_p50_s,omitempty"` // from the message to its answer on the phone
 	AnswerP99  float64 `json:"answer_p99_s,omitempty"`
 	AnswerMax  float64 `json:"answer_max_s,omitempty"`

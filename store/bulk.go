@@ -162,13 +162,13 @@ func (b Bulk) claim(ctx context.Context, claim uuid.UUID) (job domain.BulkJob, o
 	var rows []bulkRow
 	err = b.s.tx(ctx, func(ctx context.Context, tx bun.Tx) error {
 		rows = nil
-		// A claim longer than any is by a clock that was set back since.
+		// A claim much longer than any is by a clock that was set back since.
 		free := `SELECT id FROM bulk_jobs WHERE finished_at IS NULL AND (claimed_until IS NULL OR claimed_until < flowhq_after(0) OR claimed_until > flowhq_after(?)) ORDER BY created_at, id LIMIT 1 FOR UPDATE SKIP LOCKED`
 		if b.s.dialect == sqlite {
 			free = rowLocks.ReplaceAllString(free, "")
 		}
 		return tx.NewRaw(`UPDATE bulk_jobs SET claim = ?, claimed_until = flowhq_after(?) WHERE id IN (`+free+`)
-			RETURNING id, event, total, done, failed, created_by, created_at, finished_at`, claim, bulkClaim.Seconds(), bulkClaim.Seconds()).Scan(ctx, &rows)
+			RETURNING id, event, total, done, failed, created_by, created_at, finished_at`, claim, bulkClaim.Seconds(), 2*bulkClaim.Seconds()).Scan(ctx, &rows)
 	})
 	if err != nil || len(rows) == 0 {
 		return job, false, err

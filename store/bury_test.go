@@ -86,8 +86,9 @@ func processBefore(t *testing.T, others bool) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		s := storetest.Open(t, storetest.Postgres(t))
-		self := storetest.Replica(t, s, "a")
 		_, gone := foreign(t, s, "a", time.Minute)
+		self := storetest.Replica(t, s, "a")
+		_, beside := foreign(t, s, "a", time.Minute) // it has lost its connections for a moment
 		_, other := foreign(t, s, "b", time.Minute)
 		live := storetest.Another(t, s)
 		storetest.Replica(t, live, "a") // the same name, but connected
@@ -97,6 +98,9 @@ func processBefore(t *testing.T, others bool) {
 		}
 		if l := leaseOf(t, s, gone.TenantID); l.Replica != uuid.Nil {
 			t.Errorf("lease of the vanished: %+v", l)
+		}
+		if l := leaseOf(t, s, beside.TenantID); l != beside {
+			t.Errorf("lease of one of the same name that lived after our start: %+v", l)
 		}
 		if l := leaseOf(t, s, other.TenantID); l != other {
 			t.Errorf("lease of another name: %+v", l)
@@ -172,4 +176,17 @@ func TestBury_EndsTheConnectionsOfTheDead(t *testing.T) {
 		t.Error("the dead committed")
 	}
 	wantFenced(t, zombie.Ratchet().Save(t.Context(), tenure, &domain.RatchetWrites{JID: jid, Sessions: map[string][]byte{"1:0": {1}}}, uuid.Nil))
+}
+
+// A process that was only frozen must not write the old keys back.
+func TestResetSessions_EndsTheTermOfTheDead(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		_, lease := foreign(t, s, "a", -time.Second)
+		if done, _, err := s.Upkeep().ResetSessions(t.Context(), nil); err != nil || done != 1 {
+			t.Fatalf("reset %d tenants: %v", done, err)
+		}
+		if l := leaseOf(t, s, lease.TenantID); l.Replica != uuid.Nil || l.Epoch != lease.Epoch+1 {
+			t.Errorf("the lease is %+v, want it free and its term over", l)
+		}
+	})
 }

@@ -32,36 +32,45 @@ const (
 )
 
 // Wake gives a hint that something changed for a tenant.
-func (w Waker) Wake(ctx context.Context, tenant uuid.UUID) (err error) {
-	defer translated("wake", &err)
+func (w Waker) Wake(ctx context.Context, tenant uuid.UUID) error {
 	w.s.hints.send(tenant)
-	if w.s.dialect == sqlite {
+	return w.s.notify(ctx, tenant.String()+" "+w.s.replica.String())
+}
+
+// notify tells other processes: the tenant, the sender, which keeps it from
+// hearing its own hint twice, and the only one whom it concerns, if there is one.
+// A hint need not survive a crash, and Postgres lets hints commit only one after
+// another.
+func (s *Store) notify(ctx context.Context, payload string) (err error) {
+	defer translated("wake", &err)
+	if s.dialect == sqlite {
 		return nil
 	}
-	// The sender's id keeps it from hearing its own hint twice. A hint need not
-	// survive a crash, and Postgres lets hints commit only one after another.
-	_, err = w.s.writer.ExecContext(ctx, "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)",
-		wakeChannel, tenant.String()+" "+w.s.replica.String())
+	_, err = s.writer.ExecContext(ctx, "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)", wakeChannel, payload)
 	return err
 }
 
 // hint is Wake for our own writes: those are stored already, so a failure is
 // only noted, and the caller's deadline does not count any more.
-func (s *Store) hint(ctx context.Context, tenant uuid.UUID) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hintDeadline)
-	defer cancel()
-	if err := s.Waker().Wake(ctx, tenant); err != nil {
-		s.logger.Warn("hint is lost; the owner finds the change by itself", "tenant", tenant, "error", err)
-	}
-}
+func (s *Store) hint(ctx context.Context, tenant uuid.UUID) { s.hintTo(ctx, uuid.Nil, tenant) }
 
-// hintTo is hint when the owner is known: a hint to this process stays in it.
+// hintTo is hint when the owner is known: nobody else has to look.
 func (s *Store) hintTo(ctx context.Context, owner, tenant uuid.UUID) {
-	if owner == s.replica {
+	payload := tenant.String() + " " + s.replica.String()
+	switch owner {
+	case s.replica:
 		s.hints.send(tenant)
 		return
+	case uuid.Nil:
+		s.hints.send(tenant)
+	default:
+		payload += " " + owner.String()
 	}
-	s.hint(ctx, tenant)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hintDeadline)
+	defer cancel()
+	if err := s.notify(ctx, payload); err != nil {
+		s.logger.Warn("hint is lost; the owner finds the change by itself", "tenant", tenant, "error", err)
+	}
 }
 
 // Wakes delivers hints until ctx ends. The contract is worker.Waker's.
@@ -144,11 +153,11 @@ func (s *Store) hear(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (s *Store) heard(payload string) {
-	tenant, sender, _ := strings.Cut(payload, " ")
-	if sender == s.replica.String() {
+	parts := strings.Fields(payload)
+	if len(parts) < 2 || parts[1] == s.replica.String() || len(parts) > 2 && parts[2] != s.replica.String() {
 		return
 	}
-	if id, err := uuid.Parse(tenant); err == nil {
+	if id, err := uuid.Parse(parts[0]); err == nil {
 		s.hints.send(id)
 	}
 }

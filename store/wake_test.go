@@ -51,6 +51,34 @@ func TestWake_ReachesOtherReplicas(t *testing.T) {
 	hears(t, other.Waker().Wakes(t.Context()), s, domain.NewID())
 }
 
+func TestWake_OfAServedTenantReachesItsOwnerAlone(t *testing.T) {
+	s := storetest.Open(t, storetest.Postgres(t))
+	owner, stranger := storetest.Another(t, s), storetest.Another(t, s)
+	storetest.Replica(t, owner, "owner")
+	tenant := storetest.NewTenant(t, s)
+	storetest.Serve(t, owner, tenant)
+	toOwner, toStranger := owner.Waker().Wakes(t.Context()), stranger.Waker().Wakes(t.Context())
+	first := domain.NewID()
+	hears(t, toOwner, s, first)
+	hears(t, toStranger, s, first)
+	_, err := s.Messages().Enqueue(t.Context(), domain.Outbound{TenantID: tenant.ID, Contact: "255754000009", Text: "karibu"})
+	must(t, err)
+	last := domain.NewID()
+	must(t, s.Waker().Wake(t.Context(), last)) // hints arrive in order
+	until := func(c <-chan uuid.UUID) (concerned bool) {
+		for got := range c {
+			if got == last {
+				return concerned
+			}
+			concerned = concerned || got == tenant.ID
+		}
+		return concerned
+	}
+	if !until(toOwner) || until(toStranger) {
+		t.Error("the hint must reach the owner and nobody else")
+	}
+}
+
 func TestWakes_ListensAgainAfterItsConnectionIsCut(t *testing.T) {
 	s := storetest.Open(t, storetest.Postgres(t))
 	other := storetest.Another(t, s)

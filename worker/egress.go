@@ -103,7 +103,7 @@ func (p *Pool) reach(peers []domain.Replica) (linked, online, failing int) {
 			continue // it is leaving, or has nothing to connect
 		case r.online.Load():
 			online++
-		case r.tries.Load() != 0:
+		case r.tries.Load() != 0 && !r.waits.Load():
 			failing++
 		}
 		linked++

@@ -30,7 +30,10 @@ type fleet struct {
 	cutOff   int                                  // sends whose connection was closed meanwhile
 	silent   bool                                 // the answer to the next acquisition is lost on its way
 	hangs    bool                                 // reading lease rows never ends
-	wakes    chan uuid.UUID                       // hints, for all
+	nonces   map[uuid.UUID][]byte                 // by replica
+	away     outage
+	done     map[uuid.UUID]int // commands carried out, by tenant
+	wakes    chan uuid.UUID    // hints, for all
 }
 
 var errSilent = errors.New("the database does not answer")
@@ -49,7 +52,7 @@ type opening struct {
 
 func newFleet() *fleet {
 	return &fleet{rows: map[uuid.UUID]*leaseRow{}, replicas: map[uuid.UUID]*domain.Replica{}, heard: map[uuid.UUID]time.Time{},
-		reports: map[uuid.UUID][]domain.LinkReport{}, due: map[uuid.UUID]domain.Outbound{}, wakes: make(chan uuid.UUID), online: map[uuid.UUID]PhoneHandler{},
+		reports: map[uuid.UUID][]domain.LinkReport{}, due: map[uuid.UUID]domain.Outbound{}, wakes: make(chan uuid.UUID), nonces: map[uuid.UUID][]byte{}, done: map[uuid.UUID]int{}, online: map[uuid.UUID]PhoneHandler{},
 		refuses: func(uuid.UUID, uuid.UUID) bool { return false }}
 }
 
@@ -60,6 +63,13 @@ func fleetOf(tenants int) *fleet {
 		f.tenant()
 	}
 	return f
+}
+
+// set changes something while pools run.
+func (f *fleet) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
 }
 
 // tenant adds one that is wanted and has a linked phone.
@@ -115,9 +125,28 @@ func (f fakeLeases) Register(_ context.Context, r domain.Replica, _ time.Duratio
 	return nil
 }
 
-func (f fakeLeases) Heartbeat(_ context.Context, r domain.Replica, _ [][]byte, _ []byte, _ time.Duration) (v domain.ClusterView, _ error) {
+// outage is what becomes of heartbeats.
+type outage int
+
+const (
+	none       outage = iota
+	refused           // nothing is written
+	unanswered        // each is written, and no answer comes
+)
+
+func (f fakeLeases) Heartbeat(_ context.Context, r domain.Replica, accepted [][]byte, fresh []byte, _ time.Duration) (v domain.ClusterView, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.away == refused {
+		return v, errSilent
+	}
+	if last := f.nonces[r.ID]; last != nil && !slices.ContainsFunc(accepted, func(n []byte) bool { return slices.Equal(n, last) }) {
+		return v, nil
+	}
+	f.nonces[r.ID] = slices.Clone(fresh)
+	if f.away == unanswered {
+		return v, errSilent
+	}
 	mine := f.replicas[r.ID]
 	mine.Held, mine.Connected, mine.Capacity = r.Held, r.Connected, r.Capacity
 	for id, peer := range f.replicas {
@@ -222,6 +251,17 @@ func (f fakeLeases) PassOn(_ context.Context, t domain.Tenure, pause, avoid time
 	if row := f.release(t, pause); row != nil {
 		row.avoid, row.avoidUntil = t.Replica, row.notBefore.Add(avoid)
 		row.Failures++
+	}
+	return nil
+}
+
+func (f fakeLeases) CommandDone(_ context.Context, t domain.Tenure, done domain.Command, wanted bool) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	row := f.rows[t.TenantID]
+	row.Command, row.Wanted = domain.CommandNone, wanted
+	if done != domain.CommandNone {
+		f.done[t.TenantID]++
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,18 +118,13 @@ func TestPool_AReadThatNeverEndsHoldsUpNoHeartbeat(t *testing.T) {
 		p := f.pool(DefaultSettings())
 		runs(t, p)
 		time.Sleep(10 * time.Second)
-		hangs := func(yes bool) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.hangs = yes
-		}
-		hangs(true)
+		f.set(func() { f.hangs = true })
 		f.wakes <- tenant
 		time.Sleep(2 * time.Minute) // several times the poll behind the hints
 		if n := f.openings(p.self.ID); n != 1 || p.cut.Load() {
 			t.Errorf("the tenant was connected %d times, want once; cut off: %v", n, p.cut.Load())
 		}
-		hangs(false)
+		f.set(func() { f.hangs = false })
 	})
 }
 
@@ -148,6 +144,122 @@ func TestPool_DoesNotThrowTheNextOwnerOutAfterAnOutage(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := f.openings(p.self.ID); n != 1 {
 			t.Errorf("the tenant was connected %d times from here, want once", n)
+		}
+	})
+}
+
+func TestPool_LivesThroughAnOutageOfTheDatabase(t *testing.T) {
+	for name, kind := range map[string]outage{"that refuses": refused, "that takes what it does not answer": unanswered} {
+		for _, length := range []time.Duration{5 * time.Second, 12 * time.Second, 10 * time.Minute} {
+			t.Run(fmt.Sprint(name, " for ", length), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := fleetOf(3)
+					p := f.pool(DefaultSettings())
+					runs(t, p) // fails if the pool believes to be buried
+					time.Sleep(10 * time.Second)
+					f.set(func() { f.away = kind })
+					time.Sleep(length)
+					f.set(func() { f.away = none })
+					time.Sleep(10 * time.Second)
+					if held, connected := p.Held(); held != 3 || connected != 3 {
+						t.Errorf("ten seconds later %d are held and %d connected of 3", held, connected)
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestPool_GivesAwayWhateverIsHinted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const tenants = 100
+		f := fleetOf(tenants)
+		elsewhere := f.tenant()
+		f.rows[elsewhere].Wanted = false
+		first, second := f.pool(DefaultSettings()), f.pool(DefaultSettings())
+		runs(t, first)
+		time.Sleep(10 * time.Second)
+		runs(t, second)
+		for end := time.After(5 * time.Minute); ; time.Sleep(time.Second) {
+			select {
+			case <-end:
+				if held, _ := second.Held(); held < tenants*2/5 {
+					t.Errorf("the second replica holds %d of %d tenants", held, tenants)
+				}
+				return
+			case f.wakes <- elsewhere: // of no concern to either
+			}
+		}
+	})
+}
+
+func TestPool_RestartsATenantOnceHoweverOftenItIsHinted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		tenant := f.tenant()
+		settings := DefaultSettings()
+		settings.ConnectRate, settings.ConnectBurst = 0.01, 1 // a line in which one waits for minutes
+		p := f.pool(settings)
+		runs(t, p)
+		time.Sleep(10 * time.Second)
+		f.set(func() { f.rows[tenant].Command = domain.CommandRestart })
+		for range 3 {
+			f.wakes <- tenant
+		}
+		time.Sleep(10 * time.Minute)
+		if n := f.openings(p.self.ID); n != 2 || f.done[tenant] != 1 {
+			t.Errorf("the tenant was connected %d times and restarted %d times, want 2 and 1", n, f.done[tenant])
+		}
+	})
+}
+
+func TestPool_StopsATenantThatWaitsForItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := fleetOf(2)
+		settings := DefaultSettings()
+		settings.ConnectRate, settings.ConnectBurst = 0.001, 1
+		p := f.pool(settings)
+		runs(t, p)
+		time.Sleep(10 * time.Second)
+		var waiting uuid.UUID
+		for id := range f.rows {
+			if f.online[id] == nil {
+				waiting = id
+			}
+		}
+		f.set(func() { f.rows[waiting].Wanted = false })
+		f.wakes <- waiting
+		time.Sleep(time.Second)
+		if held, connected := p.Held(); held != 1 || connected != 1 {
+			t.Errorf("a second later %d are held and %d connected, want 1", held, connected)
+		}
+	})
+}
+
+func TestPool_HearsOfTenantsThatItIsAboutToHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const tenants = 200
+		f := fleetOf(tenants)
+		stays, leaves := f.pool(DefaultSettings()), f.pool(DefaultSettings())
+		ctx, leave := context.WithCancel(t.Context())
+		gone := make(chan error, 1)
+		go func() { gone <- leaves.Run(ctx) }()
+		time.Sleep(time.Minute)
+		stays.self.Capacity = tenants
+		f.replicas[stays.self.ID] = &domain.Replica{ID: stays.self.ID, State: domain.ReplicaAlive, Capacity: tenants}
+		time.Sleep(4 * time.Second) // now it knows whom it leaves to, and at what pace
+		leave()
+		time.Sleep(time.Second)
+		order := leaves.leavingOrder()
+		last := order[len(order)-1].tenure.TenantID
+		f.set(func() { f.rows[last].Command = domain.CommandRestart })
+		f.wakes <- last
+		time.Sleep(time.Second)
+		if f.done[last] != 1 {
+			t.Error("a tenant that is still served here is not restarted")
+		}
+		if err := <-gone; err != nil {
+			t.Error(err)
 		}
 	})
 }

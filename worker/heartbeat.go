@@ -14,23 +14,25 @@ import (
 func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Tick*2/3)
 	defer cancel()
-	fresh := make([]byte, 16)
-	_, _ = cryptorand.Read(fresh)
+	if p.pending == nil {
+		p.pending = make([]byte, 16)
+		_, _ = cryptorand.Read(p.pending)
+	}
 	self := p.self
 	self.Held, self.Connected = p.count()
 	self.Capacity = p.offers()
 	p.relief.look(self.Connected)
 	began := time.Now()
-	view, err := p.svc.Leases.Heartbeat(ctx, self, p.nonces, fresh, p.svc.Settings.Timings.TTL)
+	accepted := [][]byte{p.pending} // an earlier try may have written it
+	if p.nonce != nil {
+		accepted = append(accepted, p.nonce)
+	}
+	view, err := p.svc.Leases.Heartbeat(ctx, self, accepted, p.pending, p.svc.Settings.Timings.TTL)
 	if err != nil {
-		p.nonces = append(p.nonces, fresh) // it may have been written
-		if len(p.nonces) > 16 {
-			p.nonces = p.nonces[len(p.nonces)-16:]
-		}
 		return view, err
 	}
 	p.svc.Metrics.Heartbeats.Observe(time.Since(began).Seconds())
-	p.nonces = [][]byte{fresh}
+	p.nonce, p.pending = p.pending, nil
 	return view, nil
 }
 
@@ -70,13 +72,14 @@ func nextDeath(view domain.ClusterView, t domain.LeaseTimings) time.Duration {
 	return next
 }
 
-// nextTick spreads the heartbeats of the replicas, and tries again soon after a failure.
+// nextTick spreads the heartbeats of the replicas, and tries again soon after a
+// failure. It counts from the beginning of the last one, as trust does.
 func (p *Pool) nextTick(err error) time.Duration {
 	tick := p.svc.Settings.Timings.Tick
 	if err != nil {
-		tick /= 5
+		return tick/5*9/10 + rand.N(tick/25+1)
 	}
-	return tick*9/10 + rand.N(tick/5+1)
+	return max(tick*9/10+rand.N(tick/5+1)-(instantNow().ran-p.beaten.ran), 0)
 }
 
 // sooner is the wait before a heartbeat out of turn.

@@ -25,8 +25,11 @@ type Pool struct {
 	runners map[uuid.UUID]*runner
 	ending  sync.WaitGroup // runners whose leases are not yet given back
 
-	nonces   [][]byte    // accepted by the next heartbeat: the last acknowledged, and one of unknown outcome
+	nonce    []byte // of the last heartbeat that was confirmed
+	pending  []byte // of those of unknown outcome since
+	wakes    <-chan uuid.UUID
 	beaten   instant     // when the last heartbeat began
+	turned   instant     // when the last one in turn began
 	contact  instant     // since when no heartbeat has failed
 	watch    *time.Timer // fires when no heartbeat was confirmed in time
 	inspect  *time.Timer // fires when a replica has missed a heartbeat, unless it has given it meanwhile
@@ -58,32 +61,32 @@ func (p *Pool) Run(ctx context.Context) error {
 		return fmt.Errorf("register replica: %w", err)
 	}
 	p.contact = instantNow()
+	p.turned = p.contact
 	p.renewed(p.contact)
 	defer p.watch.Stop()
-	wakes := p.svc.Waker.Wakes(ctx)
+	hearing, deafen := context.WithCancel(context.WithoutCancel(ctx)) // hints matter until the last tenant is handed over
+	defer deafen()
+	p.wakes = p.svc.Waker.Wakes(hearing)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	defer p.inspect.Stop()
 	reconcile := time.NewTicker(10 * p.svc.Settings.Timings.Tick)
 	defer reconcile.Stop()
-	for inTurn := true; ; {
+	for {
 		select {
 		case <-ctx.Done():
 			return p.shutdown()
 		case <-timer.C:
-			err := p.tick(ctx, inTurn)
-			inTurn = true
+			err := p.tick(ctx)
 			if errors.Is(err, ErrBuried) {
 				p.stopAll(err)
 				return err
 			}
 			timer.Reset(p.nextTick(err))
 		case <-p.svc.Trust.doubt:
-			inTurn = false
 			timer.Reset(p.sooner())
-		case id := <-wakes:
-			if p.woken(ctx, together(wakes, id)) {
-				inTurn = false
+		case id := <-p.wakes:
+			if p.woken(ctx, together(p.wakes, id)) {
 				timer.Reset(p.sooner())
 			}
 		case <-p.inspect.C:
@@ -94,10 +97,10 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 }
 
-// tick renews the replica's row and takes what is free. Out of turn it gives
-// nothing away: the balance is damped by the number of heartbeats. An error asks
-// for another heartbeat soon.
-func (p *Pool) tick(ctx context.Context, inTurn bool) error {
+// tick renews the replica's row and takes what is free. Out of turn, which is
+// sooner after another than heartbeats come by themselves, it gives nothing away:
+// the balance is damped by their number. An error asks for another one soon.
+func (p *Pool) tick(ctx context.Context) error {
 	// Nothing of it may hold up the next heartbeat for good, not even a network
 	// that swallows answers.
 	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Soft)
@@ -135,10 +138,11 @@ func (p *Pool) tick(ctx context.Context, inTurn bool) error {
 	}
 	p.drains, p.drained = false, false
 	held, _ := p.count()
-	if !inTurn {
+	if p.beaten.ran-p.turned.ran < p.svc.Settings.Timings.Tick*9/10 {
 		p.share.look(held, p.svc.Settings.Capacity, view)
 		return p.acquire(ctx)
 	}
+	p.turned = p.beaten
 	p.share.see(held, p.svc.Settings.Capacity, view)
 	p.shed()
 	return p.acquire(ctx)
@@ -181,9 +185,12 @@ func (p *Pool) acquire(ctx context.Context) (err error) {
 		}
 		taken = append(taken, leases...)
 	}
-	if len(taken) == 0 || ctx.Err() != nil { // at the end all leases go back together
+	if len(taken) == 0 || errors.Is(ctx.Err(), context.Canceled) { // at the end all leases go back together
 		return err
 	}
+	// What is ours must be served, also when the database was slow to give it.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.svc.Settings.Timings.Tick)
+	defer cancel()
 	heard := p.byRecency(ctx, taken)
 	for part := range slices.Chunk(taken, acquireBatch) {
 		p.serve(ctx, part, heard)
@@ -273,22 +280,27 @@ func together(wakes <-chan uuid.UUID, first uuid.UUID) map[uuid.UUID]bool {
 func (p *Pool) woken(ctx context.Context, hints map[uuid.UUID]bool) (moved bool) {
 	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Tick)
 	defer cancel()
-	var served []*runner
-	p.mu.Lock()
-	for id := range hints {
-		if r := p.runners[id]; r != nil {
-			served = append(served, r)
-		}
-	}
-	p.mu.Unlock()
-	for _, r := range served {
+	for _, r := range p.served(hints) {
 		p.hint(ctx, r)
+		delete(hints, r.tenure.TenantID)
 	}
-	if len(served) == len(hints) || p.cut.Load() || p.drained {
+	if len(hints) == 0 || p.cut.Load() || p.drained {
 		return false
 	}
 	_ = p.acquire(ctx) // logged there; the next tick tries again
 	return true
+}
+
+// served are the runners of those tenants that have one.
+func (p *Pool) served(hints map[uuid.UUID]bool) (runners []*runner) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id := range hints {
+		if r := p.runners[id]; r != nil {
+			runners = append(runners, r)
+		}
+	}
+	return runners
 }
 
 // hint shows a runner its lease row.
@@ -309,7 +321,7 @@ func (p *Pool) instruct(r *runner, o order) {
 	}
 	select {
 	case r.orders <- o:
-	default: // it has orders waiting and reads the row anew with each
+	default: // it has orders waiting; reconcile looks again
 	}
 }
 

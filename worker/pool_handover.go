@@ -143,10 +143,14 @@ func (p *Pool) beatOn(ctx context.Context) (stop func()) {
 			if err == nil && view.State != "" {
 				p.renewed(began)
 			}
+			pause := p.svc.Settings.Timings.Tick
+			if err != nil {
+				pause /= 5
+			}
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(p.svc.Settings.Timings.Tick):
+			case <-time.After(pause):
 			}
 		}
 	}()
@@ -208,6 +212,10 @@ func (p *Pool) handOver(ctx context.Context, perSecond float64) error {
 		}
 		select {
 		case <-ticker.C:
+		case id := <-p.wakes:
+			for _, r := range p.served(together(p.wakes, id)) {
+				p.hint(ctx, r)
+			}
 		case <-ctx.Done():
 			return errors.Join(failed, ctx.Err())
 		}

@@ -33,12 +33,14 @@ type runner struct {
 	showsCodes bool // the present connection waits for a scan
 	wantsCode  bool // somebody asked for a pairing code
 	gaveCode   time.Time
+	restarted  time.Time
 	rounds     int
 	linkedAt   time.Time // when a phone was linked that has not connected yet
 	backoff    reconnectDelay
 	failures   int           // of the tenant to connect, on replicas before this one
 	lost       domain.Reason // why it is not connected
 	tries      atomic.Int64  // since when it tries to log in, unix nanoseconds; 0 if that does not count, see reach
+	waits      atomic.Bool   // for its turn to connect
 	online     atomic.Bool
 	paired     atomic.Bool  // a phone is linked
 	linking    atomic.Bool  // a code is shown, or a scanned phone has not connected yet
@@ -163,16 +165,6 @@ func (r *runner) serve() time.Duration {
 		phone.Close()
 	}()
 	return r.follow(a, phone, line)
-}
-
-// awaitTurn waits until this runner may connect. The first place in the line is
-// taken by who makes the runner: goroutines start in any order.
-func (r *runner) awaitTurn() error {
-	turn := r.turn
-	if r.turn = nil; turn == nil {
-		turn = r.turns.join(r.ctx)
-	}
-	return turn()
 }
 
 // follow handles the events of one connection until it ends.

@@ -61,7 +61,7 @@ func (p *Pool) passOnStranded(peers []domain.Replica, now time.Time) {
 
 func (r *runner) stranded(now time.Time) bool {
 	since := r.tries.Load()
-	return since != 0 && now.UnixNano()-since >= int64(strandedAfter*r.svc.Settings.Timings.TTL) && !r.linking.Load() && r.ctx.Err() == nil
+	return since != 0 && now.UnixNano()-since >= int64(strandedAfter*r.svc.Settings.Timings.TTL) && !r.waits.Load() && !r.linking.Load() && r.ctx.Err() == nil
 }
 
 // giveBack releases the lease of a runner that has ended.
