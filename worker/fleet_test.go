@@ -207,8 +207,10 @@ func TestPool_RestartsATenantOnceHoweverOftenItIsHinted(t *testing.T) {
 			f.wakes <- tenant
 		}
 		time.Sleep(10 * time.Minute)
-		if n := f.openings(p.self.ID); n != 2 || f.done[tenant] != 1 {
-			t.Errorf("the tenant was connected %d times and restarted %d times, want 2 and 1", n, f.done[tenant])
+		n, restarts := f.openings(p.self.ID), 0
+		f.set(func() { restarts = f.done[tenant] })
+		if n != 2 || restarts != 1 {
+			t.Errorf("the tenant was connected %d times and restarted %d times, want 2 and 1", n, restarts)
 		}
 	})
 }
@@ -222,12 +224,13 @@ func TestPool_StopsATenantThatWaitsForItsTurn(t *testing.T) {
 		runs(t, p)
 		time.Sleep(10 * time.Second)
 		var waiting uuid.UUID
-		for id := range f.rows {
-			if f.online[id] == nil {
-				waiting = id
+		f.set(func() {
+			for id, row := range f.rows {
+				if f.online[id] == nil {
+					waiting, row.Wanted = id, false
+				}
 			}
-		}
-		f.set(func() { f.rows[waiting].Wanted = false })
+		})
 		f.wakes <- waiting
 		time.Sleep(time.Second)
 		if held, connected := p.Held(); held != 1 || connected != 1 {
@@ -245,8 +248,9 @@ func TestPool_HearsOfTenantsThatItIsAboutToHandOver(t *testing.T) {
 		gone := make(chan error, 1)
 		go func() { gone <- leaves.Run(ctx) }()
 		time.Sleep(time.Minute)
-		stays.self.Capacity = tenants
-		f.replicas[stays.self.ID] = &domain.Replica{ID: stays.self.ID, State: domain.ReplicaAlive, Capacity: tenants}
+		f.set(func() {
+			f.replicas[stays.self.ID] = &domain.Replica{ID: stays.self.ID, State: domain.ReplicaAlive, Capacity: tenants}
+		})
 		time.Sleep(4 * time.Second) // now it knows whom it leaves to, and at what pace
 		leave()
 		time.Sleep(time.Second)
@@ -255,9 +259,11 @@ func TestPool_HearsOfTenantsThatItIsAboutToHandOver(t *testing.T) {
 		f.set(func() { f.rows[last].Command = domain.CommandRestart })
 		f.wakes <- last
 		time.Sleep(time.Second)
-		if f.done[last] != 1 {
-			t.Error("a tenant that is still served here is not restarted")
-		}
+		f.set(func() {
+			if f.done[last] != 1 {
+				t.Error("a tenant that is still served here is not restarted")
+			}
+		})
 		if err := <-gone; err != nil {
 			t.Error(err)
 		}
