@@ -30,11 +30,12 @@ var (
 )
 
 // vanished lists the replicas that have no connection to the database. The
-// heartbeat keeps one open while a process lives. One of our own name
-// whose last heartbeat was before our start is the process before this one; any other must also have missed a heartbeat, which
-// comes every fifth of its time to live, so that a wrong view of who is
-// connected alone buries nobody. A heartbeat in the future is a missed one too:
-// the database's clock was set back, and whoever lives has given another since.
+// heartbeat keeps one open while a process lives. One of our own name whose last
+// heartbeat was before our start is the process before this one. Any other must
+// also have missed a heartbeat, which comes every fifth of its time to live, so
+// that a wrong view of who is connected alone buries nobody. A heartbeat in the
+// future is a missed one too: the database's clock was set back, and whoever
+// lives has given another since.
 var vanished = &query{postgres: fmt.Sprintf(`SELECT r.id FROM replicas r WHERE r.state <> 'dead' AND r.id <> $1
 	AND ((r.name = $2 AND r.heartbeat_at < (SELECT started_at FROM replicas WHERE id = $1)) OR ($3 AND (r.heartbeat_at + (r.expires_at - r.heartbeat_at) * %g < flowhq_after(0) OR r.heartbeat_at > flowhq_after(1))))
 	AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'fhq/' || r.id::text)`, domain.MissedHeartbeat)}
