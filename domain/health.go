@@ -66,10 +66,8 @@ func (v TenantView) pending() Health {
 		return HealthScan
 	case v.Session.PairingSince != nil:
 		return HealthLinking
-	case v.Session.Reason == ReasonUnreachable:
-		return HealthUnreachable
 	case v.Session.Reason != ReasonNone:
-		return HealthRetrying
+		return v.lost()
 	}
 	return HealthStarting
 }
@@ -82,7 +80,13 @@ func (v TenantView) active() Health {
 		return HealthUnsure
 	case v.Session.State == SessionConnected:
 		return HealthActive
-	case v.Session.Reason == ReasonUnreachable:
+	}
+	return v.lost()
+}
+
+// lost is the health of a tenant whose connection is tried again.
+func (v TenantView) lost() Health {
+	if v.Session.Reason == ReasonUnreachable {
 		return HealthUnreachable
 	}
 	return HealthRetrying

@@ -123,17 +123,17 @@ func TestPortal_APressIsNotLostWhenAnAnswerWouldMoveTheButton(t *testing.T) {
 	const create = `document.querySelector("form.card-body button.btn:not([data-variant])")`
 	place := js[struct{ X, Y float64 }](b, `(async () => {
 		`+create+`.scrollIntoView({ block: "center" });
-		window.leaving = true;
 		const ask = window.fetch;
 		window.fetch = async (...request) => { const answer = await ask(...request); window.answered = true; return answer; };
 		await new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)));
 		const r = `+create+`.getBoundingClientRect();
 		return { X: r.x + r.width / 2, Y: r.y + r.height / 2 };
 	})()`)
-	b.do(chromedp.MouseEvent(chromedp.MousePressed, place.X, place.Y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
-	b.comes("the number is answered", `window.answered && new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`, patience)
-	b.do(chromedp.MouseEvent(chromedp.MouseReleased, place.X, place.Y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
-	b.comes("the next page comes", `window.leaving !== true && document.readyState === "complete"`, patience)
+	b.leaves("form.card-body button.btn:not([data-variant])", func() {
+		b.do(chromedp.MouseEvent(chromedp.MousePressed, place.X, place.Y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
+		b.comes("the number is answered", `window.answered && new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`, patience)
+		b.do(chromedp.MouseEvent(chromedp.MouseReleased, place.X, place.Y, chromedp.ButtonLeft, chromedp.ClickCount(1)))
+	})
 	b.sees("Duka jipya")
 }
 

@@ -21,7 +21,7 @@ var (
 
 	listDeadOwners = statement(`SELECT r.id FROM replicas r WHERE r.state = 'dead' AND EXISTS (SELECT 1 FROM leases l WHERE l.owner = r.id)`)
 
-	freeLeases = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after(0)
+	freeLeases = statement(`UPDATE leases SET ` + endTerm + `, not_before = flowhq_after(0)
 		WHERE owner = $1 AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND state = 'dead') RETURNING tenant_id`)
 
 	// forgetDead keeps the table small: a process that restarts is a new row.

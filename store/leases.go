@@ -84,14 +84,16 @@ var (
 		SELECT `+leaseColumns+` FROM taken`,
 		sqliteText(`WITH `+pickFree+` `+takePicked))
 
-	release = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after($4)
+	release = statement(`UPDATE leases SET ` + endTerm + `, not_before = flowhq_after($4)
 		WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
 
-	passOn = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after($4),
+	passOn = statement(`UPDATE leases SET ` + endTerm + `, not_before = flowhq_after($4),
 		avoid = $2, avoid_until = flowhq_after($5), fail_count = fail_count + 1 WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
 )
 
 const (
+	// endTerm leaves a lease without an owner; whoever had it is fenced.
+	endTerm    = `owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0)`
 	pickFree   = `pick AS (SELECT tenant_id AS picked FROM leases WHERE ` + freeLease + ` ORDER BY not_before, tenant_id LIMIT $2 FOR UPDATE SKIP LOCKED)`
 	takePicked = `UPDATE leases SET owner = $1, epoch = epoch + 1, acquired_at = flowhq_after(0) FROM pick
 		WHERE tenant_id = picked AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND state = 'alive')

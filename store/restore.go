@@ -29,7 +29,7 @@ var (
 	dropSenders   = statement(`DELETE FROM whatsmeow_sender_keys WHERE our_jid IN (SELECT device_jid FROM leases WHERE tenant_id = $1)`)
 	dropPlaintext = statement(`DELETE FROM whatsmeow_event_buffer WHERE our_jid IN (SELECT device_jid FROM leases WHERE tenant_id = $1)`)
 
-	endTerm = statement(`UPDATE leases SET owner = NULL, epoch = epoch + 1, released_at = flowhq_after(0), not_before = flowhq_after(0)
+	evict = statement(`UPDATE leases SET ` + endTerm + `, not_before = flowhq_after(0)
 		WHERE tenant_id = $1 AND owner IS NOT NULL`)
 
 	skipPreKeys = statement(`UPDATE whatsapp_sessions SET next_prekey = next_prekey + $2 WHERE tenant_id = $1`)
@@ -85,7 +85,7 @@ func (u Upkeep) resetSessions(ctx context.Context, id uuid.UUID) (held int, err 
 		var b batch
 		b.add(begin)
 		b.add(allowRestore)
-		b.add(endTerm, id) // a replica that was started meanwhile must not write the old keys back
+		b.add(evict, id) // a replica that was started meanwhile must not write the old keys back
 		for _, drop := range []*query{dropSessions, dropSenders, dropPlaintext} {
 			b.add(drop, id)
 		}

@@ -33,16 +33,25 @@ const (
 
 // Wake gives a hint that something changed for a tenant.
 func (w Waker) Wake(ctx context.Context, tenant uuid.UUID) error {
-	w.s.hints.send(tenant)
-	return w.s.notify(ctx, tenant.String()+" "+w.s.replica.String())
+	return w.s.wake(ctx, uuid.Nil, tenant)
 }
 
-// notify tells other processes: the tenant, the sender, which keeps it from
-// hearing its own hint twice, and the only one whom it concerns, if there is one.
-// A hint need not survive a crash, and Postgres lets hints commit only one after
-// another.
-func (s *Store) notify(ctx context.Context, payload string) (err error) {
+// wake tells the owner, or everybody when it is not known. A hint names the
+// tenant, the sender, which keeps it from hearing its own hint twice, and the
+// owner. It need not survive a crash, and Postgres lets hints commit only one
+// after another.
+func (s *Store) wake(ctx context.Context, owner, tenant uuid.UUID) (err error) {
 	defer translated("wake", &err)
+	payload := tenant.String() + " " + s.replica.String()
+	switch owner {
+	case s.replica:
+		s.hints.send(tenant)
+		return nil
+	case uuid.Nil:
+		s.hints.send(tenant)
+	default:
+		payload += " " + owner.String()
+	}
 	if s.dialect == sqlite {
 		return nil
 	}
@@ -56,19 +65,9 @@ func (s *Store) hint(ctx context.Context, tenant uuid.UUID) { s.hintTo(ctx, uuid
 
 // hintTo is hint when the owner is known: nobody else has to look.
 func (s *Store) hintTo(ctx context.Context, owner, tenant uuid.UUID) {
-	payload := tenant.String() + " " + s.replica.String()
-	switch owner {
-	case s.replica:
-		s.hints.send(tenant)
-		return
-	case uuid.Nil:
-		s.hints.send(tenant)
-	default:
-		payload += " " + owner.String()
-	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), hintDeadline)
 	defer cancel()
-	if err := s.notify(ctx, payload); err != nil {
+	if err := s.wake(ctx, owner, tenant); err != nil {
 		s.logger.Warn("hint is lost; the owner finds the change by itself", "tenant", tenant, "error", err)
 	}
 }

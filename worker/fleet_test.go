@@ -115,9 +115,7 @@ func TestPool_AReadThatNeverEndsHoldsUpNoHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
 		tenant := f.tenant()
-		p := f.pool(DefaultSettings())
-		runs(t, p)
-		time.Sleep(10 * time.Second)
+		p := f.settled(t, DefaultSettings())
 		f.set(func() { f.hangs = true })
 		f.wakes <- tenant
 		time.Sleep(2 * time.Minute) // several times the poll behind the hints
@@ -132,14 +130,13 @@ func TestPool_DoesNotThrowTheNextOwnerOutAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()
 		tenant := f.tenant()
-		p := f.pool(DefaultSettings())
-		runs(t, p)
-		time.Sleep(10 * time.Second)
-		f.mu.Lock()
-		f.rows[tenant].Replica = domain.NewID() // buried, and taken over
-		f.rows[tenant].Epoch += 2
-		lost := f.online[tenant]
-		f.mu.Unlock()
+		p := f.settled(t, DefaultSettings())
+		var lost PhoneHandler
+		f.set(func() {
+			f.rows[tenant].Replica = domain.NewID() // buried, and taken over
+			f.rows[tenant].Epoch += 2
+			lost = f.online[tenant]
+		})
 		lost.Gone(domain.ReasonNetwork, "")
 		time.Sleep(time.Minute)
 		if n := f.openings(p.self.ID); n != 1 {
@@ -154,9 +151,7 @@ func TestPool_LivesThroughAnOutageOfTheDatabase(t *testing.T) {
 			t.Run(fmt.Sprint(name, " for ", length), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					f := fleetOf(3)
-					p := f.pool(DefaultSettings())
-					runs(t, p) // fails if the pool believes to be buried
-					time.Sleep(10 * time.Second)
+					p := f.settled(t, DefaultSettings()) // fails if the pool believes to be buried
 					f.set(func() { f.away = kind })
 					time.Sleep(length)
 					f.set(func() { f.away = none })
@@ -199,9 +194,7 @@ func TestPool_RestartsATenantOnceHoweverOftenItIsHinted(t *testing.T) {
 		tenant := f.tenant()
 		settings := DefaultSettings()
 		settings.ConnectRate, settings.ConnectBurst = 0.01, 1 // a line in which one waits for minutes
-		p := f.pool(settings)
-		runs(t, p)
-		time.Sleep(10 * time.Second)
+		p := f.settled(t, settings)
 		f.set(func() { f.rows[tenant].Command = domain.CommandRestart })
 		for range 3 {
 			f.wakes <- tenant
@@ -220,9 +213,7 @@ func TestPool_StopsATenantThatWaitsForItsTurn(t *testing.T) {
 		f := fleetOf(2)
 		settings := DefaultSettings()
 		settings.ConnectRate, settings.ConnectBurst = 0.001, 1
-		p := f.pool(settings)
-		runs(t, p)
-		time.Sleep(10 * time.Second)
+		p := f.settled(t, settings)
 		var waiting uuid.UUID
 		f.set(func() {
 			for id, row := range f.rows {

@@ -63,9 +63,7 @@ func TestPool_DrainsInSeveralHeartbeatsWhatOthersCannotConnectInOne(t *testing.T
 		runs(t, stays, drains)
 		time.Sleep(3 * time.Minute)
 		held, _ := drains.Held()
-		f.mu.Lock()
-		f.replicas[drains.self.ID].State = domain.ReplicaDraining
-		f.mu.Unlock()
+		f.set(func() { f.replicas[drains.self.ID].State = domain.ReplicaDraining })
 		time.Sleep(10 * time.Second)
 		if still, _ := drains.Held(); still < held/2 {
 			t.Errorf("after ten seconds %d of %d tenants are left, more are gone than others can connect", still, held)

@@ -74,12 +74,12 @@ func nextDeath(view domain.ClusterView, t domain.LeaseTimings) time.Duration {
 
 // nextTick spreads the heartbeats of the replicas, and tries again soon after a
 // failure. It counts from the beginning of the last one, as trust does.
-func (p *Pool) nextTick(err error) time.Duration {
-	tick := p.svc.Settings.Timings.Tick
+func (p *Pool) nextTick(began instant, err error) time.Duration {
+	tick, passed := p.svc.Settings.Timings.Tick, instantNow().ran-began.ran
 	if err != nil {
-		return tick/5*9/10 + rand.N(tick/25+1)
+		tick, passed = tick/5, 0
 	}
-	return max(tick*9/10+rand.N(tick/5+1)-(instantNow().ran-p.beaten.ran), 0)
+	return max(tick*9/10+rand.N(tick/5+1)-passed, 0)
 }
 
 // sooner is the wait before a heartbeat out of turn.

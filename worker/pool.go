@@ -82,7 +82,7 @@ func (p *Pool) Run(ctx context.Context) error {
 				p.stopAll(err)
 				return err
 			}
-			timer.Reset(p.nextTick(err))
+			timer.Reset(p.nextTick(p.beaten, err))
 		case <-p.svc.Trust.doubt:
 			timer.Reset(p.sooner())
 		case id := <-p.wakes:

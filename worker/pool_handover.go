@@ -143,14 +143,10 @@ func (p *Pool) beatOn(ctx context.Context) (stop func()) {
 			if err == nil && view.State != "" {
 				p.renewed(began)
 			}
-			pause := p.svc.Settings.Timings.Tick
-			if err != nil {
-				pause /= 5
-			}
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(pause):
+			case <-time.After(p.nextTick(began, err)):
 			}
 		}
 	}()

@@ -10,6 +10,15 @@ import (
 	"github.com/google/uuid"
 )
 
+// settled runs one replica until it has connected whom it can at once.
+func (f *fleet) settled(t *testing.T, settings Settings) *Pool {
+	t.Helper()
+	p := f.pool(settings)
+	runs(t, p)
+	time.Sleep(10 * time.Second)
+	return p
+}
+
 // runs runs pools in virtual time until the test has seen enough.
 func runs(t *testing.T, pools ...*Pool) {
 	t.Helper()

@@ -77,12 +77,12 @@ func (r *runner) passOn(ctx context.Context) error {
 	ttl, failures := r.svc.Settings.Timings.TTL, r.failures+1
 	rest := restFor(failures, ttl)
 	at := domain.Now().Add(rest)
-	said := domain.LinkReport{Event: domain.EventLost, Reason: r.lost, Detail: "This number could not be connected from one server; another one tries next.", RetryAt: &at}
+	said := domain.LinkReport{Event: domain.EventLost, Reason: domain.ReasonUnreachable, RetryAt: &at}
+	if failures < triedEnough {
+		said.Reason, said.Detail = r.lost, "This number could not be connected from one server; another one tries next."
+	}
 	if said.Reason == domain.ReasonNone {
 		said.Reason = domain.ReasonUnavailable // the first attempt is not over yet
-	}
-	if failures >= triedEnough {
-		said.Reason, said.Detail = domain.ReasonUnreachable, "" // the reason says it all
 	}
 	r.logger.Warn("the tenant cannot connect from here; another replica tries", "reason", r.lost, "failures", failures, "after", rest)
 	r.svc.Metrics.PassedOn.Inc()

@@ -18,7 +18,7 @@
   // answer for five seconds.
   let pressed, release;
   addEventListener("pointerdown", () => { pressed ||= new Promise((done) => { release = done; }); }, true);
-  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { setTimeout(release, 50); pressed = undefined; }, true);
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { if (release) setTimeout(release, 50); pressed = undefined; }, true);
   async function fetchUnpressed(...request) {
     const response = await fetch(...request);
     if (pressed) await Promise.race([pressed, new Promise((done) => setTimeout(done, 5000))]);
