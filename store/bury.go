@@ -35,9 +35,13 @@ var (
 // also have missed a heartbeat, which comes every fifth of its time to live, so
 // that a wrong view of who is connected alone buries nobody. A heartbeat in the
 // future is a missed one too: the database's clock was set back, and whoever
-// lives has given another since.
+// lives has given another since. And a connection of our own must be older than
+// that heartbeat or than two of them: when none is, the database was away a
+// moment ago, and nobody else need be back yet.
 var vanished = &query{postgres: fmt.Sprintf(`SELECT r.id FROM replicas r WHERE r.state <> 'dead' AND r.id <> $1
-	AND ((r.name = $2 AND r.heartbeat_at < (SELECT started_at FROM replicas WHERE id = $1)) OR ($3 AND (r.heartbeat_at + (r.expires_at - r.heartbeat_at) * %g < flowhq_after(0) OR r.heartbeat_at > flowhq_after(1))))
+	AND ((r.name = $2 AND r.heartbeat_at < (SELECT started_at FROM replicas WHERE id = $1))
+		OR ($3 AND (r.heartbeat_at + (r.expires_at - r.heartbeat_at) * %g < flowhq_after(0) OR r.heartbeat_at > flowhq_after(1))
+			AND EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'fhq/' || $1::text AND a.backend_start < greatest(r.heartbeat_at, flowhq_after(0) - (r.expires_at - r.heartbeat_at) * 0.4))))
 	AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = 'fhq/' || r.id::text)`, domain.MissedHeartbeat)}
 
 // secondLook is the time between the two looks at who is connected.

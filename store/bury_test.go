@@ -115,14 +115,12 @@ func processBefore(t *testing.T, others bool) {
 func TestBury_FreesWhatAKilledProcessHeldOnceItMissesAHeartbeat(t *testing.T) {
 	s := storetest.Open(t, storetest.Postgres(t))
 	self := storetest.Replica(t, s, "a")
-	_, fresh := foreign(t, s, "b", time.Minute)
 	_, late := foreign(t, s, "c", time.Minute)
 	live := storetest.Another(t, s)
 	storetest.Replica(t, live, "d") // late too, but connected
 	connected := storetest.Serve(t, live, storetest.NewTenant(t, s))
-	db, _ := s.DBForWhatsApp()
-	_, err := db.ExecContext(t.Context(), `UPDATE replicas SET heartbeat_at = now() - interval '20 seconds', expires_at = now() + interval '40 seconds' WHERE name IN ('c', 'd')`)
-	must(t, err)
+	passes(t, s, 20*time.Second)
+	_, fresh := foreign(t, s, "b", time.Minute)
 	if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 1 {
 		t.Errorf("freed %d, error %v, want the leases of the killed one", freed, err)
 	}
@@ -134,6 +132,39 @@ func TestBury_FreesWhatAKilledProcessHeldOnceItMissesAHeartbeat(t *testing.T) {
 	}
 	if l := leaseOf(t, s, connected.TenantID); l.Tenure != connected {
 		t.Errorf("lease of one that is connected: %+v", l)
+	}
+}
+
+// passes lets so much time pass since the heartbeats so far.
+func passes(t testing.TB, s *store.Store, d time.Duration) {
+	t.Helper()
+	db, _ := s.DBForWhatsApp()
+	_, err := db.ExecContext(t.Context(), fmt.Sprintf(`CREATE OR REPLACE FUNCTION flowhq_after(seconds double precision) RETURNS timestamptz LANGUAGE sql STABLE
+		AS 'SELECT now() + (seconds + %g) * interval ''1 second'''`, d.Seconds()))
+	must(t, err)
+}
+
+// After an outage of the database everybody is gone for a moment.
+func TestBury_TakesNobodyForKilledWhoMayHaveLostItsConnectionsWithOurs(t *testing.T) {
+	s := storetest.Open(t, storetest.Postgres(t))
+	self := storetest.Replica(t, s, "a")
+	_, lease := foreign(t, s, "b", time.Minute)
+	admin := storetest.Another(t, s)
+	if n := count(t, admin, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE application_name = $1", "fhq/"+s.ReplicaID().String()); n == 0 {
+		t.Fatal("no connection was ended")
+	}
+	waitFor(t, "a new connection", func() bool { return s.Ping(t.Context()) == nil })
+	for _, tt := range []struct {
+		age  time.Duration
+		want int
+	}{{20 * time.Second, 0}, {30 * time.Second, 1}} { // with this time to live a heartbeat comes every twelve seconds
+		passes(t, admin, tt.age)
+		if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != tt.want {
+			t.Errorf("%s after its heartbeat freed %d, error %v, want %d", tt.age, freed, err, tt.want)
+		}
+	}
+	if l := leaseOf(t, s, lease.TenantID); l.Replica != uuid.Nil {
+		t.Errorf("lease of one that did not come back: %+v", l)
 	}
 }
 
