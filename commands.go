@@ -37,7 +37,7 @@ func (serveCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("the configuration needs correction:\n%w", err)
 	}
 	logger := newLogger(c)
-	logger.Info("starting", append([]any{"version", version}, c.Lines()...)...)
+	logger.Info("starting", append([]any{"version", buildVersion()}, c.Lines()...)...)
 	if c.Redirect.Active() {
 		logger.Warn("WhatsApp is REDIRECTED: no message reaches a real phone", "addr", c.Redirect.Addr)
 	}
@@ -83,7 +83,7 @@ func (a *App) base() string {
 }
 
 // withStore runs a command on the migrated database, beside a running server.
-func withStore(ctx context.Context, run func(*store.Store) error) error {
+func withDatabase(ctx context.Context, run func(*store.Store) error) error {
 	c, err := LoadConfig(os.Getenv)
 	if err != nil {
 		return fmt.Errorf("the configuration needs correction:\n%w", err)
@@ -92,10 +92,17 @@ func withStore(ctx context.Context, run func(*store.Store) error) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Migrate(ctx, upgradeWhatsApp); err != nil {
-		return errors.Join(err, s.Close())
-	}
 	return errors.Join(run(s), s.Close())
+}
+
+// withStore runs with a database that is up to date.
+func withStore(ctx context.Context, run func(*store.Store) error) error {
+	return withDatabase(ctx, func(s *store.Store) error {
+		if err := s.Migrate(ctx, upgradeWhatsApp); err != nil {
+			return err
+		}
+		return run(s)
+	})
 }
 
 type migrateCmd struct{}
@@ -110,7 +117,7 @@ func (migrateCmd) Run(ctx context.Context) error {
 
 type checkCmd struct{}
 
-// Run checks what can be checked without serving.
+// Run checks what can be checked without serving. It migrates nothing.
 func (checkCmd) Run(ctx context.Context) error {
 	c, err := LoadConfig(os.Getenv)
 	if err != nil {
@@ -120,11 +127,15 @@ func (checkCmd) Run(ctx context.Context) error {
 	for i := 0; i < len(lines); i += 2 {
 		fmt.Printf("%-14v %v\n", lines[i], lines[i+1])
 	}
-	return withStore(ctx, func(s *store.Store) error {
-		if err := s.Ping(ctx); err != nil {
+	return withDatabase(ctx, func(s *store.Store) error {
+		current, target, err := s.Version(ctx)
+		if err != nil {
 			return err
 		}
 		fmt.Println("The configuration is valid and the database answers.")
+		if current < target {
+			fmt.Printf("It has version %d; this program brings it to version %d when it starts, or with \"flowhq migrate\".\n", current, target)
+		}
 		return nil
 	})
 }

@@ -53,7 +53,8 @@ type ConversationRow struct {
 type Gauges struct {
 	TenantsByStatus map[TenantStatus]int
 	OutboxOpen      int
-	OutboxOldest    time.Duration // age of the oldest message that could be sent now
+	OutboxOldest    time.Duration // age of the oldest message that could be sent now, of tenants that are to be connected
 	Quarantined     int
 	Replicas        int // alive
+	Unserved        int // tenants that are to be connected and have no replica
 }

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -110,7 +111,7 @@ func TestMetrics_CountWhatHappened(t *testing.T) {
 		for _, line := range []string{
 			`flowhq_messages_in_total{kind="text"} 1`, `flowhq_messages_out_total{lane="reply"} 1`, `flowhq_messages_out_total{lane="manual"} 1`,
 			`flowhq_reply_seconds_count 1`, `flowhq_tenants{status="ACTIVE"} 1`, `flowhq_outbox_depth 0`, `flowhq_outbox_age_seconds 0`,
-			`flowhq_quarantine_depth 0`, `flowhq_replicas 1`, `flowhq_leases_held 1`, `flowhq_connected 1`, `flowhq_duplicates_total 0`,
+			`flowhq_quarantine_depth 0`, `flowhq_replicas 1`, `flowhq_tenants_unserved 0`, `flowhq_leases_held 1`, `flowhq_connected 1`, `flowhq_duplicates_total 0`,
 			`flowhq_old_counter_total 0`, `flowhq_undecryptable_total 0`, `flowhq_panics_total 0`, `flowhq_dead_letters_total 0`,
 			`flowhq_fence_rejections_total 0`, `flowhq_quarantined_total 0`, `flowhq_retry_receipts_total 0`,
 		} {
@@ -160,6 +161,19 @@ func TestCheck_WorksBesideARunningServer(t *testing.T) {
 			t.Errorf("flowhq check ended with code %d (%v): %s%s", code, err, stdout, stderr)
 		}
 	})
+}
+
+func TestCheck_LeavesADatabaseAsItIs(t *testing.T) {
+	t.Parallel()
+	url := filepath.Join(t.TempDir(), "flowhq.db")
+	stdout, stderr, code, err := run(map[string]string{"DATABASE_URL": "file:" + url}, "check")
+	if err != nil || code != 0 || !strings.Contains(stdout, `"flowhq migrate"`) {
+		t.Fatalf("flowhq check ended with code %d (%v): %s%s", code, err, stdout, stderr)
+	}
+	stdout, _, _, _ = run(map[string]string{"DATABASE_URL": "file:" + url}, "check")
+	if !strings.Contains(stdout, "It has version 0") {
+		t.Errorf("the second check finds a migrated database: %s", stdout)
+	}
 }
 
 func TestLog_HoldsNoSecretsNumbersOrTexts(t *testing.T) {

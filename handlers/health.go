@@ -37,7 +37,7 @@ func (s *Server) private(serve http.Handler) gin.HandlerFunc {
 	return s.do(func(c *gin.Context) error {
 		token, _ := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
 		allowed := s.MetricsToken != "" && subtle.ConstantTimeCompare([]byte(token), []byte(s.MetricsToken)) == 1
-		if !allowed && !(s.MetricsToken == "" && local(c.Request)) {
+		if !allowed && !(s.MetricsToken == "" && s.local(c.Request)) {
 			return domain.Errorf(domain.KindUnauthorized, "This is for the same machine only, or for whoever has FLOWHQ_METRICS_TOKEN.")
 		}
 		serve.ServeHTTP(c.Writer, c.Request)
@@ -46,9 +46,9 @@ func (s *Server) private(serve http.Handler) gin.HandlerFunc {
 }
 
 // local reports whether a request comes from this machine without a proxy.
-func local(r *http.Request) bool {
+func (s *Server) local(r *http.Request) bool {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	return err == nil && net.ParseIP(host).IsLoopback() && r.Header.Get("X-Forwarded-For") == ""
+	return err == nil && net.ParseIP(host).IsLoopback() && r.Header.Get("X-Forwarded-For") == "" && r.Header.Get(s.ClientHeader) == ""
 }
 
 // gauges counts the database when Prometheus asks.
@@ -57,15 +57,16 @@ type gauges struct{ s *Server }
 var (
 	tenantsDesc    = prometheus.NewDesc("flowhq_tenants", "Tenants by status.", []string{"status"}, nil)
 	outboxDesc     = prometheus.NewDesc("flowhq_outbox_depth", "Messages waiting to be sent.", nil, nil)
-	outboxAgeDesc  = prometheus.NewDesc("flowhq_outbox_age_seconds", "Age of the oldest message that could be sent now.", nil, nil)
+	outboxAgeDesc  = prometheus.NewDesc("flowhq_outbox_age_seconds", "Age of the oldest message that could be sent now, of tenants that are to be connected.", nil, nil)
 	quarantineDesc = prometheus.NewDesc("flowhq_quarantine_depth", "Messages in quarantine.", nil, nil)
 	replicasDesc   = prometheus.NewDesc("flowhq_replicas", "Replicas alive.", nil, nil)
+	unservedDesc   = prometheus.NewDesc("flowhq_tenants_unserved", "Tenants that are to be connected and have no replica.", nil, nil)
 	heldDesc       = prometheus.NewDesc("flowhq_leases_held", "Tenants served by this replica.", nil, nil)
 	connectedDesc  = prometheus.NewDesc("flowhq_connected", "Tenants of this replica that are connected to WhatsApp.", nil, nil)
 )
 
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{tenantsDesc, outboxDesc, outboxAgeDesc, quarantineDesc, replicasDesc, heldDesc, connectedDesc} {
+	for _, d := range []*prometheus.Desc{tenantsDesc, outboxDesc, outboxAgeDesc, quarantineDesc, replicasDesc, unservedDesc, heldDesc, connectedDesc} {
 		ch <- d
 	}
 }
@@ -91,4 +92,5 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(outboxAgeDesc, counts.OutboxOldest.Seconds())
 	gauge(quarantineDesc, float64(counts.Quarantined))
 	gauge(replicasDesc, float64(counts.Replicas))
+	gauge(unservedDesc, float64(counts.Unserved))
 }

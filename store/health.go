@@ -23,12 +23,14 @@ func (s *Store) Gauges(ctx context.Context) (g domain.Gauges, err error) {
 	}
 	now := domain.Now()
 	err = s.reader.QueryRowContext(ctx, s.text(`SELECT (SELECT count(*) FROM outbox WHERE open), (SELECT count(*) FROM inbound_quarantine),
-		(SELECT count(*) FROM replicas WHERE state = 'alive' AND expires_at >= flowhq_after(0))`)).Scan(&g.OutboxOpen, &g.Quarantined, &g.Replicas)
+		(SELECT count(*) FROM replicas WHERE state = 'alive' AND expires_at >= flowhq_after(0)),
+		(SELECT count(*) FROM leases WHERE owner IS NULL AND wanted)`)).Scan(&g.OutboxOpen, &g.Quarantined, &g.Replicas, &g.Unserved)
 	if err != nil || g.OutboxOpen == 0 {
 		return g, err
 	}
 	var oldest []time.Time
-	err = s.read.NewSelect().Table("outbox").Column("created_at").Where("open AND run_at <= ?", now).Order("created_at").Limit(1).Scan(ctx, &oldest)
+	err = s.read.NewSelect().Table("outbox").Column("created_at").Where("open AND run_at <= ?", now).
+		Where("EXISTS (SELECT 1 FROM leases l WHERE l.tenant_id = outbox.tenant_id AND l.wanted)").Order("created_at").Limit(1).Scan(ctx, &oldest)
 	if len(oldest) > 0 {
 		g.OutboxOldest = max(0, now.Sub(oldest[0]))
 	}

@@ -193,6 +193,17 @@ func TestGauges_CountTheWholeInstallation(t *testing.T) {
 		if g.OutboxOldest < time.Hour || g.OutboxOldest > time.Hour+time.Minute {
 			t.Errorf("the oldest message is %v old", g.OutboxOldest)
 		}
+		start(t, w.Store, storetest.NewTenant(t, w.Store).ID)
+		_, err = w.Tenants().Steer(t.Context(), w.tenant.ID, domain.EventStop)
+		must(t, err)
+		g, err = w.Gauges(t.Context())
+		must(t, err)
+		if g.Unserved != 1 {
+			t.Errorf("%d tenants are unserved, want the one that waits for a replica", g.Unserved)
+		}
+		if g.OutboxOldest != 0 {
+			t.Errorf("a message of a tenant that was stopped counts as waiting for %v", g.OutboxOldest)
+		}
 	})
 }
 
