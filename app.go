@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -32,8 +33,8 @@ import (
 	"flowhq/worker/whatsapp"
 )
 
-// version is set by the build.
-var version = "dev"
+// version is what the build says (-X main.version=…), else the commit that it is of.
+var version string
 
 // App is the whole program: the store, the worker pool and the HTTP server.
 // main and the end-to-end tests share it.
@@ -56,7 +57,7 @@ type App struct {
 // Start opens the database, brings it up to date and begins to serve. extra
 // may add routes. On error nothing is left running.
 func Start(ctx context.Context, c Config, logger *slog.Logger, extra func(*gin.Engine, handlers.Pages)) (*App, error) {
-	self := domain.Replica{ID: domain.NewID(), Name: c.ReplicaName, Version: version, Capacity: c.Worker.Capacity, StartedAt: domain.Now()}
+	self := domain.Replica{ID: domain.NewID(), Name: c.ReplicaName, Version: buildVersion(), Capacity: c.Worker.Capacity, StartedAt: domain.Now()}
 	s, err := openStore(ctx, c, self, logger)
 	if err != nil {
 		return nil, err
@@ -133,8 +134,8 @@ func (a *App) web(ctx context.Context, registry *prometheus.Registry, extra func
 		Throttles: s.Throttles(), Logins: s.WebSessions(), LoginStore: s.WebSessions(), Audits: s.Audits(), Operations: s.Operations(), History: s.History(), Bulk: s.Bulk(),
 		Versions: s.Versions(), Chats: s.Chats(), Settings: s.Settings(), Registry: registry, Logger: a.logger, Held: a.pool.Held, BulkWaits: a.pokeBulk,
 		MetricsToken: c.MetricsToken, Templates: templateFiles, Static: staticFiles, Secret: secret, PublicURL: c.PublicURL,
-		TrustedProxies: c.TrustedProxies, Extra: extra,
-		About: handlers.About{Version: version, WhatsmeowVersion: moduleVersion("go.mau.fi/whatsmeow"), WhatsAppVersion: whatsapp.Version, Database: maskURL(c.DatabaseURL),
+		TrustedProxies: c.TrustedProxies, ClientHeader: c.ClientHeader, Extra: extra,
+		About: handlers.About{Version: buildVersion(), WhatsmeowVersion: moduleVersion("go.mau.fi/whatsmeow"), WhatsAppVersion: whatsapp.Version, Database: maskURL(c.DatabaseURL),
 			Replica: c.ReplicaName, Lines: c.Lines()}}
 	return web.Handler()
 }
@@ -148,6 +149,26 @@ func (a *App) secret(ctx context.Context) ([]byte, error) {
 	_, _ = rand.Read(fresh) // never fails
 	kept, err := a.Store.Settings().SettingOr(ctx, "secret", hex.EncodeToString(fresh))
 	return []byte(kept), err
+}
+
+// buildVersion tells two builds apart during a deploy.
+func buildVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if version != "" || !ok {
+		return cmp.Or(version, "unknown")
+	}
+	about := map[string]string{}
+	for _, s := range info.Settings {
+		about[s.Key] = s.Value
+	}
+	commit := about["vcs.revision"]
+	if len(commit) < 12 {
+		return "dev"
+	}
+	if about["vcs.modified"] == "true" {
+		return commit[:12] + " with changes"
+	}
+	return commit[:12]
 }
 
 // moduleVersion is the version of a library in this build.

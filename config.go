@@ -32,11 +32,13 @@ type Config struct {
 	PublicURL string
 	// TrustedProxies are addresses or networks of proxies before us.
 	TrustedProxies []string
-	Redirect       whatsapp.Redirect
-	Unsafe         whatsapp.Unsafe
-	BlindTrust     bool   // the lease is trusted whatever the heartbeats say, tests only
-	CrashAt        string // "POINT:N", tests only
-	Worker         worker.Settings
+	// ClientHeader is the one in which they say who asks.
+	ClientHeader string
+	Redirect     whatsapp.Redirect
+	Unsafe       whatsapp.Unsafe
+	BlindTrust   bool   // the lease is trusted whatever the heartbeats say, tests only
+	CrashAt      string // "POINT:N", tests only
+	Worker       worker.Settings
 }
 
 // reader collects every mistake of the environment before it complains.
@@ -151,6 +153,9 @@ func (c *Config) readPublic(r *reader) {
 	if u, err := url.Parse(c.PublicURL); c.PublicURL != "" && (err != nil || u.Host == "" || u.Path != "" || (u.Scheme != "https" && u.Scheme != "http")) {
 		r.fail("FLOWHQ_PUBLIC_URL", "must be an address such as https://flowhq.example.com, not %q", c.PublicURL)
 	}
+	if c.ClientHeader = r.text("FLOWHQ_CLIENT_HEADER", "X-Forwarded-For"); strings.ContainsAny(c.ClientHeader, " ,:") {
+		r.fail("FLOWHQ_CLIENT_HEADER", "must be the name of a header such as Fly-Client-IP, not %q", c.ClientHeader)
+	}
 	for _, part := range strings.FieldsFunc(r.text("FLOWHQ_TRUSTED_PROXIES", ""), func(r rune) bool { return r == ',' || r == ' ' }) {
 		if _, _, err := net.ParseCIDR(part); err != nil && net.ParseIP(part) == nil {
 			r.fail("FLOWHQ_TRUSTED_PROXIES", "must be addresses or networks such as 10.0.0.0/8, not %q", part)
@@ -218,7 +223,7 @@ func (c Config) Lines() []any {
 	}
 	return []any{
 		"database", maskURL(c.DatabaseURL), "db_conns", c.DBConns, "listen", c.ListenAddr, "replica", c.ReplicaName,
-		"public_url", orDefault(c.PublicURL, "not set"), "trusted_proxies", orDefault(strings.Join(c.TrustedProxies, " "), "none"),
+		"public_url", orDefault(c.PublicURL, "not set"), "trusted_proxies", orDefault(strings.Join(c.TrustedProxies, " "), "none"), "client_header", c.ClientHeader,
 		"secret", masked(c.Secret), "metrics_token", masked(c.MetricsToken), "whatsapp", whatsApp,
 		"typing_delay", c.Worker.HumanPace, "loop_guard", c.Worker.LoopGuard, "capacity", c.Worker.Capacity,
 		"connect_rate", c.Worker.ConnectRate, "connect_burst", c.Worker.ConnectBurst, "lease_ttl", c.Worker.Timings.TTL.String(),

@@ -34,12 +34,12 @@ func TestConfig_DefaultsServeOneMachine(t *testing.T) {
 
 func TestConfig_NamesEveryMistakeAtOnce(t *testing.T) {
 	_, err := LoadConfig(env("DATABASE_URL=mysql://x", "LISTEN_ADDR=nowhere", "FLOWHQ_SECRET=short", "FLOWHQ_CAPACITY=lots",
-		"FLOWHQ_TYPING_DELAY=maybe", "FLOWHQ_WHATSAPP_ADDR=127.0.0.1:1", "FLOWHQ_LOG_LEVEL=loud", "FLOWHQ_LEASE_TTL=1h"))
+		"FLOWHQ_TYPING_DELAY=maybe", "FLOWHQ_WHATSAPP_ADDR=127.0.0.1:1", "FLOWHQ_LOG_LEVEL=loud", "FLOWHQ_LEASE_TTL=1h", "FLOWHQ_CLIENT_HEADER=a, b"))
 	if err == nil {
 		t.Fatal("accepted")
 	}
 	for _, name := range []string{"DATABASE_URL", "LISTEN_ADDR", "FLOWHQ_SECRET", "FLOWHQ_CAPACITY", "FLOWHQ_TYPING_DELAY",
-		"FLOWHQ_WHATSAPP_CA", "FLOWHQ_LOG_LEVEL", "FLOWHQ_LEASE_TTL"} {
+		"FLOWHQ_WHATSAPP_CA", "FLOWHQ_LOG_LEVEL", "FLOWHQ_LEASE_TTL", "FLOWHQ_CLIENT_HEADER"} {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%s is not named in:\n%v", name, err)
 		}

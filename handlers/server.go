@@ -48,8 +48,10 @@ type Server struct {
 	Secret []byte
 	// PublicURL is the address in the browser, without a slash at its end; "" when it is that of the listener.
 	PublicURL string
-	// TrustedProxies are the networks whose X-Forwarded-For counts.
+	// TrustedProxies are the networks whose ClientHeader counts.
 	TrustedProxies []string
+	// ClientHeader is the header in which they say who asks.
+	ClientHeader string
 	// About describes the installation on the page System.
 	About About
 	// Extra adds routes; used by the demo. May be nil.
@@ -133,7 +135,7 @@ func (s *Server) engine() (*gin.Engine, error) {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
 	r.HandleMethodNotAllowed = true
-	r.RemoteIPHeaders = []string{"X-Forwarded-For"}
+	r.RemoteIPHeaders = []string{s.ClientHeader}
 	if err := r.SetTrustedProxies(s.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
