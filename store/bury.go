@@ -126,8 +126,8 @@ func (l Leases) free(ctx context.Context, dead uuid.UUID) (int, error) {
 	if l.s.dialect == postgres {
 		_, err := l.s.writer.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE application_name = $1 AND pid <> pg_backend_pid()`, applicationName(dead))
-		if err != nil {
-			return 0, err
+		if err != nil { // signed in as another role, say; then the locks of a stopped process may hold this up
+			l.s.logger.Warn("the connections of a dead replica are not ended; all replicas must sign in as the same role", "replica", dead, "error", err)
 		}
 	}
 	var tenants []uuid.UUID
