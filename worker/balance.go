@@ -169,8 +169,7 @@ func (s *share) excess(held int) int {
 	return min(max(over/shedPart, 1), shedMost)
 }
 
-// shed gives tenants away, those first whose customers have been quiet the
-// longest. A phone that is being linked stays: its code would change.
+// shed gives tenants away. A phone that is being linked stays: its code would change.
 func (p *Pool) shed() {
 	held, _ := p.count()
 	n := p.share.excess(held)
@@ -185,12 +184,31 @@ func (p *Pool) shed() {
 		}
 	}
 	p.mu.Unlock()
-	slices.SortFunc(quiet, func(a, b *runner) int { return time.Time.Compare(a.lastHeard(), b.lastHeard()) })
+	slices.SortFunc(quiet, p.leavesFirst())
 	quiet = quiet[:min(n, len(quiet))]
 	for _, r := range quiet {
 		r.cancel(errReleased)
 	}
 	if len(quiet) > 0 {
 		p.svc.Logger.Info("tenants go to replicas that have fewer", "given", len(quiet), "held", held, "share", p.share.fair)
+	}
+}
+
+// movedLately times to live of a lease a tenant is among the last to be moved again.
+const movedLately = 4
+
+// leavesFirst orders runners by how little their customers notice a move: those
+// that have just come last, so that no tenant is passed around, and of the rest
+// those first to whom nobody has written for the longest.
+func (p *Pool) leavesFirst() func(a, b *runner) int {
+	lately := time.Now().Add(-movedLately * p.svc.Settings.Timings.TTL)
+	return func(a, b *runner) int {
+		if here, there := a.began.After(lately), b.began.After(lately); here != there {
+			if here {
+				return 1
+			}
+			return -1
+		}
+		return a.lastHeard().Compare(b.lastHeard())
 	}
 }

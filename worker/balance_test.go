@@ -3,6 +3,8 @@ package worker
 import (
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"flowhq/domain"
 )
@@ -99,6 +101,25 @@ func TestShare_TenantsOfADeadReplicaDoNotAllWaitForTheOneThatHasJustCome(t *test
 			t.Errorf("%s: they take %d and %d, want %d and %d", tt.name, a, b, tt.takesOld, tt.takesFresh)
 		}
 	}
+}
+
+func TestShed_MovesNobodyTwiceAndDisturbsTheQuietFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newFleet().pool(DefaultSettings())
+		runs := func(heard time.Duration) *runner {
+			r := newRunner(p.svc, nil, domain.Lease{}, domain.TenantProfile{}, p.turns)
+			r.heard.Store(time.Now().Add(-heard).UnixNano())
+			return r
+		}
+		busy, quiet := runs(time.Minute), runs(time.Hour)
+		time.Sleep(movedLately*p.svc.Settings.Timings.TTL + time.Second)
+		order := []*runner{runs(24 * time.Hour), busy, runs(48 * time.Hour), quiet}
+		want := []*runner{quiet, busy, order[2], order[0]}
+		slices.SortFunc(order, p.leavesFirst())
+		if !slices.Equal(order, want) {
+			t.Errorf("the order is not: quiet, busy, and at last those that have just come")
+		}
+	})
 }
 
 func TestShare_WithTooFewPlacesEachIsFullAndNobodyGivesAway(t *testing.T) {

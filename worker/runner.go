@@ -17,6 +17,7 @@ type runner struct {
 	svc     *Services
 	tenure  domain.Tenure
 	logger  *slog.Logger
+	began   time.Time
 	profile atomic.Pointer[domain.TenantProfile]
 	sender  *sender
 	turns   *turns
@@ -83,7 +84,7 @@ var (
 
 func newRunner(svc *Services, fin *finisher, l domain.Lease, p domain.TenantProfile, turns *turns) *runner {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	r := &runner{svc: svc, tenure: l.Tenure, turns: turns, turn: turns.join(ctx), ctx: ctx, cancel: cancel, jid: l.DeviceJID, failures: l.Failures,
+	r := &runner{svc: svc, tenure: l.Tenure, began: time.Now(), turns: turns, turn: turns.join(ctx), ctx: ctx, cancel: cancel, jid: l.DeviceJID, failures: l.Failures,
 		orders: make(chan order, 4), events: make(chan event, 16), notes: make(chan domain.Reason, 1), done: make(chan struct{}),
 		logger: svc.Logger.With("tenant", l.TenantID.String(), "epoch", l.Epoch)}
 	r.profile.Store(&p)
