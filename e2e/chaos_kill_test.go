@@ -119,7 +119,7 @@ func TestFleet_ADeployReplacesOneReplicaAfterAnother(t *testing.T) {
 	settles := time.Millisecond
 	if full() {
 		c = chaos{replicas: 4, tenants: 200, rounds: 20, ttl: 15 * time.Second, perSecond: 50, messages: 40_000}.long(t)
-		settles = 10 * time.Second // minReadySeconds of deploy/kubernetes.yaml, the interval of the checks in fly.toml
+		settles = 10 * time.Second // less than minReadySeconds of deploy/kubernetes.yaml; the interval of the checks in fly.toml
 	}
 	f, s, _ := c.open(t, false)
 	watch := s.watch()
