@@ -94,7 +94,7 @@ func TestPartition_AReplicaThatIsCutOffHarmsNothing(t *testing.T) {
 	runs := []chaos{{replicas: 2, tenants: 4, rounds: 1, ttl: 3 * time.Second, perSecond: 10, messages: 100}}
 	if full() {
 		runs = []chaos{
-			chaos{replicas: 3, tenants: 15, rounds: 100, ttl: 1500 * time.Millisecond, perSecond: 10, messages: 6_000}.long(t),
+			chaos{replicas: 3, tenants: 15, rounds: 100, ttl: 3 * time.Second, perSecond: 10, messages: 8_000}.long(t),
 			chaos{replicas: 3, tenants: 15, rounds: 20, ttl: 15 * time.Second, perSecond: 10, messages: 9_000}.long(t),
 		}
 	}
