@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"flowhq/domain"
 )
 
 // chaos is the size of a run with several replicas. Timings follow from the
@@ -44,6 +46,9 @@ func (c chaos) open(t *testing.T, cables bool, more ...setting) (*fleet, *storm,
 func (c chaos) openOn(t *testing.T, db database, cables bool, more ...setting) (*fleet, *storm, *rand.Rand) {
 	t.Helper()
 	settings := append([]setting{{"FLOWHQ_LEASE_TTL", c.ttl.String()}, {"FLOWHQ_CONNECT_RATE", "20"}, {"FLOWHQ_CONNECT_BURST", "50"}}, more...)
+	if c.ttl < domain.DefaultLeaseTimings().TTL { // a process starts every few seconds, and each connection costs a fork and its first plans
+		settings = append(settings, setting{"FLOWHQ_DB_CONNS", "6"})
+	}
 	f := newFleetOn(t, db, c.replicas, cables, settings...)
 	s := newStorm(t, f.w, c.tenants, 1)
 	f.spread(t, c.tenants, c.replicas, 3*time.Minute)
