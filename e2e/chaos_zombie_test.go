@@ -80,7 +80,7 @@ func zombieRuns(t *testing.T, kick bool) []chaos {
 	if !full() {
 		return []chaos{{replicas: 3, tenants: 6, rounds: 1, ttl: 3 * time.Second, perSecond: 20, messages: 150}}
 	}
-	short := chaos{replicas: 3, tenants: 30, rounds: 500, ttl: 1500 * time.Millisecond, perSecond: 40, messages: 60_000}
+	short := chaos{replicas: 3, tenants: 30, rounds: 500, ttl: 3 * time.Second, perSecond: 20, messages: 60_000}
 	if !kick {
 		short.rounds = 200
 		return []chaos{short.long(t)}
