@@ -208,6 +208,23 @@ func TestPool_RestartsATenantOnceHoweverOftenItIsHinted(t *testing.T) {
 	})
 }
 
+// Between the first reset and the second a person may have started the tenant again.
+func TestRunner_ResetsATenantOnceHoweverManyOrdersWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		tenant, p := f.tenant(), f.pool(DefaultSettings())
+		lease := domain.Lease{Tenure: domain.Tenure{TenantID: tenant}, Command: domain.CommandReset}
+		r := newRunner(p.svc, p.fin, lease, domain.TenantProfile{}, p.turns)
+		for range cap(r.orders) {
+			r.orders <- order{lease: lease}
+		}
+		r.run()
+		if said := f.reports[tenant]; len(said) != 1 || said[0].Event != domain.EventReset || f.done[tenant] != 1 {
+			t.Errorf("the reset was carried out %d times, and reported as %+v", f.done[tenant], said)
+		}
+	})
+}
+
 func TestPool_StopsATenantThatWaitsForItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fleetOf(2)

@@ -10,8 +10,12 @@ import (
 )
 
 // obey carries out what the lease row now says. It reports true when the
-// present connection must end. phone is nil while there is none.
+// present connection must end. phone is nil while there is none. What it says
+// after the tenure has ended is for the next owner, or was carried out with it.
 func (r *runner) obey(o order, phone Phone) bool {
+	if r.ctx.Err() != nil {
+		return true
+	}
 	r.reload()
 	r.sender.wake()
 	var end bool
