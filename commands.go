@@ -82,7 +82,7 @@ func (a *App) base() string {
 	return "http://" + net.JoinHostPort(host, port)
 }
 
-// withStore runs a command on the migrated database, beside a running server.
+// withDatabase runs a command on the database as it is, beside a running server.
 func withDatabase(ctx context.Context, run func(*store.Store) error) error {
 	c, err := LoadConfig(os.Getenv)
 	if err != nil {
@@ -95,7 +95,7 @@ func withDatabase(ctx context.Context, run func(*store.Store) error) error {
 	return errors.Join(run(s), s.Close())
 }
 
-// withStore runs with a database that is up to date.
+// withStore runs a command on the migrated database.
 func withStore(ctx context.Context, run func(*store.Store) error) error {
 	return withDatabase(ctx, func(s *store.Store) error {
 		if err := s.Migrate(ctx, upgradeWhatsApp); err != nil {

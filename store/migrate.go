@@ -70,16 +70,14 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB, upgrade Upgrade) error 
 	if err != nil {
 		return err
 	}
-	current, target, err := provider.GetVersions(ctx)
+	current, target, err := s.versions(ctx, db, provider)
 	if err != nil {
-		return translate("read the version of the database", err)
+		return err
 	}
-	if current > target {
-		if err := s.newer(ctx, db, current, target); err != nil {
+	if current <= target {
+		if err := s.up(ctx, db, provider); err != nil {
 			return err
 		}
-	} else if err := s.up(ctx, db, provider); err != nil {
-		return err
 	}
 	if upgrade == nil {
 		return nil
@@ -151,16 +149,26 @@ func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {
 }
 
 // Version returns the version of the database and the newest that this program
-// knows; they are equal when nothing is to be migrated.
+// knows; they are equal when nothing is to be migrated. It is an error of
+// KindConflict when a newer program has changed the database so that this one
+// cannot use it.
 func (s *Store) Version(ctx context.Context) (current, target int64, err error) {
 	provider, err := s.provider(s.writer)
 	if err != nil {
 		return 0, 0, err
 	}
-	if current, target, err = provider.GetVersions(ctx); err != nil {
+	return s.versions(ctx, s.writer, provider)
+}
+
+func (s *Store) versions(ctx context.Context, db *sql.DB, provider *goose.Provider) (current, target int64, err error) {
+	current, target, err = provider.GetVersions(ctx)
+	if err != nil {
 		return 0, 0, translate("read the version of the database", err)
 	}
-	return current, target, nil
+	if current > target {
+		err = s.newer(ctx, db, current, target)
+	}
+	return current, target, err
 }
 
 // flock waits for the lock on a file. It does not remove the file: two

@@ -60,6 +60,8 @@ func TestMigrate_UsesTheDatabaseOfANewerProgramUnlessThatNeedsIt(t *testing.T) {
 			if err != nil && !strings.Contains(err.Error(), "9999") {
 				t.Errorf("error is %v, want one that names the version", err)
 			}
+			_, _, err = s.Version(t.Context())
+			wantKind(t, err, domain.KindConflict)
 		})
 	})
 }
