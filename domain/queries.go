@@ -56,5 +56,5 @@ type Gauges struct {
 	OutboxOldest    time.Duration // age of the oldest message that could be sent now, of tenants that are to be connected
 	Quarantined     int
 	Replicas        int // alive
-	Unserved        int // tenants that are to be connected and have no replica
+	Unserved        int // tenants that are to be connected now and have no replica
 }

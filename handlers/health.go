@@ -60,7 +60,7 @@ var (
 	outboxAgeDesc  = prometheus.NewDesc("flowhq_outbox_age_seconds", "Age of the oldest message that could be sent now, of tenants that are to be connected.", nil, nil)
 	quarantineDesc = prometheus.NewDesc("flowhq_quarantine_depth", "Messages in quarantine.", nil, nil)
 	replicasDesc   = prometheus.NewDesc("flowhq_replicas", "Replicas alive.", nil, nil)
-	unservedDesc   = prometheus.NewDesc("flowhq_tenants_unserved", "Tenants that are to be connected and have no replica.", nil, nil)
+	unservedDesc   = prometheus.NewDesc("flowhq_tenants_unserved", "Tenants that are to be connected now and have no replica.", nil, nil)
 	heldDesc       = prometheus.NewDesc("flowhq_leases_held", "Tenants served by this replica.", nil, nil)
 	connectedDesc  = prometheus.NewDesc("flowhq_connected", "Tenants of this replica that are connected to WhatsApp.", nil, nil)
 )

@@ -35,9 +35,9 @@ var (
 // also have missed a heartbeat, which comes every fifth of its time to live, so
 // that a wrong view of who is connected alone buries nobody. A heartbeat in the
 // future is a missed one too: the database's clock was set back, and whoever
-// lives has given another since. And a connection of our own must be older than
-// that heartbeat or than two of them: when none is, the database was away a
-// moment ago, and nobody else need be back yet.
+// lives has given another since. And a connection of our own must have been open
+// since that heartbeat, or for the time of two: when none has, the database was
+// away a moment ago, and the others may not be back yet.
 var vanished = &query{postgres: fmt.Sprintf(`SELECT r.id FROM replicas r WHERE r.state <> 'dead' AND r.id <> $1
 	AND ((r.name = $2 AND r.heartbeat_at < (SELECT started_at FROM replicas WHERE id = $1))
 		OR ($3 AND (r.heartbeat_at + (r.expires_at - r.heartbeat_at) * %g < flowhq_after(0) OR r.heartbeat_at > flowhq_after(1))

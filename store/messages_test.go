@@ -193,13 +193,18 @@ func TestGauges_CountTheWholeInstallation(t *testing.T) {
 		if g.OutboxOldest < time.Hour || g.OutboxOldest > time.Hour+time.Minute {
 			t.Errorf("the oldest message is %v old", g.OutboxOldest)
 		}
-		start(t, w.Store, storetest.NewTenant(t, w.Store).ID)
+		waiting := storetest.NewTenant(t, w.Store)
+		start(t, w.Store, waiting.ID)
 		_, err = w.Tenants().Steer(t.Context(), w.tenant.ID, domain.EventStop)
 		must(t, err)
 		g, err = w.Gauges(t.Context())
 		must(t, err)
 		if g.Unserved != 1 {
 			t.Errorf("%d tenants are unserved, want the one that waits for a replica", g.Unserved)
+		}
+		must(t, w.Leases().Release(t.Context(), []domain.Tenure{storetest.Serve(t, w.Store, waiting)}, time.Hour))
+		if g, err := w.Gauges(t.Context()); err != nil || g.Unserved != 0 {
+			t.Errorf("%d tenants are unserved, error %v, want none while the only one rests", g.Unserved, err)
 		}
 		if g.OutboxOldest != 0 {
 			t.Errorf("a message of a tenant that was stopped counts as waiting for %v", g.OutboxOldest)
