@@ -99,7 +99,7 @@ func (a *App) assemble(ctx context.Context, self domain.Replica, extra func(*gin
 	db, dialect := s.DBForWhatsApp()
 	crash, trust := crashPoint(a.Config.CrashAt), a.Config.trust()
 	a.phones, err = whatsapp.New(whatsapp.Options{DB: db, Dialect: dialect, Ratchet: s.Ratchet(), Outbox: s.Outbox(), Metrics: metrics, Logger: a.logger,
-		Redirect: a.Config.Redirect, Unsafe: a.Config.Unsafe, Crash: crash, Trust: trust})
+		Redirect: a.Config.Redirect, Unsafe: a.Config.Unsafe, Crash: crash, Trust: trust, LeaseTTL: a.Config.Worker.Timings.TTL})
 	if err != nil {
 		return err
 	}

@@ -13,38 +13,58 @@ import (
 // there. When nobody is, WhatsApp itself is down, and moving would only add to it.
 
 const (
-	// More than deafPart of its linked tenants that try to connect in vain make a
-	// replica deaf; wellPart of them online makes another one fit to take over.
+	// More than deafPart of its linked tenants out of reach make a replica deaf;
+	// wellPart of them online makes another one fit to take over.
 	deafPart = 0.5
 	wellPart = 0.8
 	// deafAfter times to live of a lease the replica gives up, so that its tenants
-	// are served elsewhere within a minute. It takes tenants again after restAfter
-	// more: the network may have been repaired.
-	deafAfter = 3
-	restAfter = 40
+	// are served elsewhere within a minute. Where connections are open and nothing
+	// comes back, finding out took up to forty seconds of that minute, and no wave
+	// of reconnects can be the cause: then it is silentAfter. It takes tenants again
+	// after restAfter more: the network may have been repaired.
+	deafAfter   = 3
+	silentAfter = 0.5
+	restAfter   = 40
+	// For so long after that it believes in the others whatever they say: they
+	// hold its tenants and have yet to connect them.
+	trustsAfter = 10
 )
 
 // egress is what a replica knows of its own way to WhatsApp.
 type egress struct {
-	deafSince time.Time // zero while not too many tenants try in vain
-	restUntil time.Time // zero unless it gave up
-	rests     bool      // it takes nothing for now
+	deafAt time.Time // when it gives up; zero while not too many tenants are out of reach
+	gaveUp time.Time // zero unless it did
+	rests  bool      // it takes nothing for now
+}
+
+// coverage is how far the linked tenants of a replica reach WhatsApp. Those that
+// wait for their turn to connect are linked and nothing else.
+type coverage struct {
+	linked  int
+	online  int
+	silent  int // connected, but the last keepalive is unanswered
+	failing int // try to connect in vain
 }
 
 // hear takes the state at a heartbeat into account. It reports true when the
 // replica should hand everything over now.
-func (e *egress) hear(now time.Time, linked, failing int, peers []domain.Replica, ttl time.Duration) bool {
-	if float64(failing) <= deafPart*float64(linked) || !anyWell(peers) {
-		e.deafSince = time.Time{}
+func (e *egress) hear(now time.Time, c coverage, peers []domain.Replica, ttl time.Duration) bool {
+	most := deafPart * float64(c.linked)
+	if float64(c.failing+c.silent) <= most || !anyWell(peers) {
+		e.deafAt = time.Time{}
 		return false
 	}
-	if e.deafSince.IsZero() {
-		e.deafSince = now
+	patience := float64(deafAfter)
+	if float64(c.silent) > most {
+		patience = silentAfter
 	}
-	if now.Sub(e.deafSince) < deafAfter*ttl {
+	if at := now.Add(time.Duration(patience * float64(ttl))); e.deafAt.IsZero() || at.Before(e.deafAt) {
+		e.deafAt = at
+	}
+	if now.Before(e.deafAt) {
 		return false
 	}
-	e.deafSince, e.restUntil = time.Time{}, now.Add(restAfter*ttl)
+	e.deafAt, e.gaveUp = time.Time{}, now
 	return true
 }
 
@@ -59,21 +79,25 @@ func anyWell(peers []domain.Replica) bool {
 
 // resting reports whether the replica leaves tenants to others for now. Alone
 // it does not: a bad way out is better than none.
-func (e *egress) resting(now time.Time, peers []domain.Replica) bool {
-	return now.Before(e.restUntil) && anyWell(peers)
+func (e *egress) resting(now time.Time, peers []domain.Replica, ttl time.Duration) bool {
+	since := now.Sub(e.gaveUp)
+	if e.gaveUp.IsZero() || since >= restAfter*ttl {
+		return false
+	}
+	return anyWell(peers) || since < trustsAfter*ttl && takers(peers) > 0
 }
 
 // deaf hands everything over when this replica cannot reach WhatsApp and
 // another one can, and reports whether it takes nothing for now.
 func (p *Pool) deaf(ctx context.Context, view domain.ClusterView, now time.Time) bool {
-	linked, online, failing := p.reach(view.Peers)
-	if p.egress.hear(now, linked, failing, view.Peers, p.svc.Settings.Timings.TTL) {
-		p.svc.Logger.Error("WhatsApp cannot be reached from here but from elsewhere; the tenants go there", "linked", linked, "connected", online)
+	c := p.reach(view.Peers)
+	if p.egress.hear(now, c, view.Peers, p.svc.Settings.Timings.TTL) {
+		p.svc.Logger.Error("WhatsApp cannot be reached from here but from elsewhere; the tenants go there", "linked", c.linked, "connected", c.online, "silent", c.silent)
 		if err := p.handOver(ctx, math.Inf(1)); err != nil {
 			p.svc.Logger.Warn("not everything is handed over", "error", err)
 		}
 	}
-	p.egress.rests = p.egress.resting(now, view.Peers)
+	p.egress.rests = p.egress.resting(now, view.Peers, p.svc.Settings.Timings.TTL)
 	return p.egress.rests
 }
 
@@ -86,11 +110,10 @@ func (p *Pool) offers() int {
 	return p.self.Capacity
 }
 
-// reach counts the linked tenants of this replica, those that are connected, and
-// those that try to connect in vain. Who waits for a turn or for the next attempt
-// does not count, and trying counts only while another replica is well: after an
-// outage some are connected sooner than others, and that is no reason to move.
-func (p *Pool) reach(peers []domain.Replica) (linked, online, failing int) {
+// reach counts the linked tenants of this replica. Trying counts only while
+// another replica is well: after an outage some are connected sooner than others,
+// and that is no reason to move.
+func (p *Pool) reach(peers []domain.Replica) (c coverage) {
 	well := anyWell(peers)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -101,12 +124,14 @@ func (p *Pool) reach(peers []domain.Replica) (linked, online, failing int) {
 		switch {
 		case r.ctx.Err() != nil || !r.paired.Load():
 			continue // it is leaving, or has nothing to connect
+		case r.online.Load() && r.silent.Load():
+			c.silent++
 		case r.online.Load():
-			online++
+			c.online++
 		case r.tries.Load() != 0 && !r.waits.Load():
-			failing++
+			c.failing++
 		}
-		linked++
+		c.linked++
 	}
-	return linked, online, failing
+	return c
 }

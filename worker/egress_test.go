@@ -2,44 +2,53 @@ package worker
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"flowhq/domain"
 )
+
+// cutOff is a replica none of whose tenants gets through.
+var cutOff = coverage{linked: 10, failing: 10}
 
 func TestEgress_MovesOnlyWhatIsBetterOffElsewhere(t *testing.T) {
 	const ttl = 15 * time.Second
 	well := []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 9}}
 	start := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
-		name            string
-		linked, failing int
-		peers           []domain.Replica
-		after           time.Duration
-		want            bool
+		name  string
+		c     coverage
+		peers []domain.Replica
+		after time.Duration
+		want  bool
 	}{
-		{"cut off for three times to live while another is well", 10, 10, well, 45 * time.Second, true},
-		{"not yet three times to live", 10, 10, well, 44 * time.Second, false},
-		{"half of them try in vain", 10, 5, well, time.Hour, false},
-		{"WhatsApp is down for all", 10, 10, []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 1}}, time.Hour, false},
-		{"alone", 10, 10, nil, time.Hour, false},
-		{"the other one is handing over", 10, 10, []domain.Replica{{State: domain.ReplicaDraining, Held: 10, Connected: 10}}, time.Hour, false},
-		{"nothing is linked here", 0, 0, well, time.Hour, false},
+		{"cut off for three times to live while another is well", cutOff, well, 45 * time.Second, true},
+		{"not yet three times to live", cutOff, well, 44 * time.Second, false},
+		{"half of them try in vain", coverage{linked: 10, online: 5, failing: 5}, well, time.Hour, false},
+		{"most are silent for half a time to live", coverage{linked: 10, online: 4, silent: 6}, well, 7500 * time.Millisecond, true},
+		{"most are silent, but not yet so long", coverage{linked: 10, silent: 10}, well, 7 * time.Second, false},
+		{"half of them are silent", coverage{linked: 10, online: 5, silent: 5}, well, time.Hour, false},
+		{"some are silent and some try in vain", coverage{linked: 10, silent: 5, failing: 5}, well, 44 * time.Second, false},
+		{"some are silent and some try in vain, for long", coverage{linked: 10, silent: 5, failing: 5}, well, 45 * time.Second, true},
+		{"WhatsApp is down for all", cutOff, []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 1}}, time.Hour, false},
+		{"alone", cutOff, nil, time.Hour, false},
+		{"the other one is handing over", cutOff, []domain.Replica{{State: domain.ReplicaDraining, Held: 10, Connected: 10}}, time.Hour, false},
+		{"nothing is linked here", coverage{}, well, time.Hour, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var e egress
-			e.hear(start, tt.linked, tt.failing, tt.peers, ttl)
+			e.hear(start, tt.c, tt.peers, ttl)
 			now := start.Add(tt.after)
-			if got := e.hear(now, tt.linked, tt.failing, tt.peers, ttl); got != tt.want {
+			if got := e.hear(now, tt.c, tt.peers, ttl); got != tt.want {
 				t.Errorf("it moves: %v, want %v", got, tt.want)
 			}
-			if got := e.resting(now.Add(time.Minute), tt.peers); got != tt.want {
+			if got := e.resting(now.Add(time.Minute), tt.peers, ttl); got != tt.want {
 				t.Errorf("it rests afterwards: %v, want %v", got, tt.want)
 			}
-			if e.resting(now.Add(11*time.Minute), tt.peers) {
+			if e.resting(now.Add(11*time.Minute), tt.peers, ttl) {
 				t.Error("it rests for ever")
 			}
-			if e.resting(now.Add(time.Minute), nil) {
+			if e.resting(now.Add(time.Minute), nil, ttl) {
 				t.Error("it rests although nobody else is left")
 			}
 		})
@@ -49,12 +58,12 @@ func TestEgress_MovesOnlyWhatIsBetterOffElsewhere(t *testing.T) {
 func TestEgress_TheTimeOfAnOutageForAllDoesNotCount(t *testing.T) {
 	var e egress
 	start, ttl := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC), 15*time.Second
-	e.hear(start, 10, 10, []domain.Replica{{State: domain.ReplicaAlive, Held: 10}}, ttl)
-	well := []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 10}}
-	if e.hear(start.Add(time.Hour), 10, 8, well, ttl) {
+	e.hear(start, cutOff, []domain.Replica{{State: domain.ReplicaAlive, Held: 10}}, ttl)
+	well, mostly := []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 10}}, coverage{linked: 10, failing: 8}
+	if e.hear(start.Add(time.Hour), mostly, well, ttl) {
 		t.Error("it hands everything over because another one recovered sooner")
 	}
-	if !e.hear(start.Add(time.Hour+time.Minute), 10, 8, well, ttl) {
+	if !e.hear(start.Add(time.Hour+time.Minute), mostly, well, ttl) {
 		t.Error("a minute later it still keeps everything")
 	}
 }
@@ -63,9 +72,48 @@ func TestEgress_AMomentOnlineBeginsTheWaitAnew(t *testing.T) {
 	var e egress
 	well := []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 10}}
 	start := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
-	e.hear(start, 10, 10, well, 15*time.Second)
-	e.hear(start.Add(50*time.Second), 10, 0, well, 15*time.Second)
-	if e.hear(start.Add(70*time.Second), 10, 10, well, 15*time.Second) {
+	e.hear(start, cutOff, well, 15*time.Second)
+	e.hear(start.Add(50*time.Second), coverage{linked: 10, online: 10}, well, 15*time.Second)
+	if e.hear(start.Add(70*time.Second), cutOff, well, 15*time.Second) {
 		t.Error("it gives up although it was connected twenty seconds ago")
+	}
+}
+
+func TestEgress_SilenceThatEndsInBrokenConnectionsGainsNoTime(t *testing.T) {
+	var e egress
+	well := []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 10}}
+	start := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	e.hear(start, coverage{linked: 10, silent: 10}, well, 15*time.Second)
+	if !e.hear(start.Add(15*time.Second), cutOff, well, 15*time.Second) {
+		t.Error("the wait begins anew when the silent connections are given up")
+	}
+}
+
+func TestEgress_ConnectionsThatGoSilentMoveAndThoseThatAnswerAgainStay(t *testing.T) {
+	for name, tt := range map[string]struct {
+		again, moves bool // WhatsApp answers the repeated question
+	}{"silent for good": {false, true}, "answered again": {true, false}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := fleetOf(20)
+				mute, well := f.pool(DefaultSettings()), f.pool(DefaultSettings())
+				runs(t, mute, well)
+				time.Sleep(3 * time.Minute)
+				held, _ := mute.Held()
+				f.note(mute.self.ID, domain.ReasonSilent)
+				time.Sleep(4 * time.Second)
+				if _, connected := mute.Held(); connected != 0 {
+					t.Errorf("%d of %d silent connections are told as connected", connected, held)
+				}
+				if tt.again {
+					f.note(mute.self.ID, domain.ReasonNone)
+				}
+				time.Sleep(20 * time.Second)
+				now, _ := mute.Held()
+				if held == 0 || now != 0 && now != held || (now == 0) != tt.moves {
+					t.Errorf("of %d tenants %d are left; they should move: %v", held, now, tt.moves)
+				}
+			})
+		})
 	}
 }

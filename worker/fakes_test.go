@@ -100,6 +100,17 @@ func (f *fleet) refuse(refuses func(replica, tenant uuid.UUID) bool) {
 	}
 }
 
+// note lets the connections of a replica tell something.
+func (f *fleet) note(replica uuid.UUID, reason domain.Reason) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for tenant, h := range f.online {
+		if f.rows[tenant].Replica == replica {
+			go h.Noted(reason)
+		}
+	}
+}
+
 // openings counts a replica's attempts to connect.
 func (f *fleet) openings(replica uuid.UUID) (n int) {
 	f.mu.Lock()

@@ -368,7 +368,7 @@ func (p *Pool) count() (held, connected int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.runners {
-		if r.online.Load() {
+		if r.online.Load() && !r.silent.Load() {
 			connected++
 		}
 	}
@@ -376,5 +376,5 @@ func (p *Pool) count() (held, connected int) {
 }
 
 // Held returns how many tenants this replica serves and how many of them are
-// connected to WhatsApp.
+// connected to WhatsApp and hear from it.
 func (p *Pool) Held() (held, connected int) { return p.count() }

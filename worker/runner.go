@@ -43,6 +43,7 @@ type runner struct {
 	tries      atomic.Int64  // since when it tries to log in, unix nanoseconds; 0 if that does not count, see reach
 	waits      atomic.Bool   // for its turn to connect
 	online     atomic.Bool
+	silent     atomic.Bool  // the last keepalive of this connection is unanswered
 	paired     atomic.Bool  // a phone is linked
 	linking    atomic.Bool  // a code is shown, or a scanned phone has not connected yet
 	heard      atomic.Int64 // when a customer wrote last, unix nanoseconds
@@ -161,6 +162,7 @@ func (r *runner) serve() time.Duration {
 	defer func() {
 		close(a.closed)
 		r.online.Store(false)
+		r.silent.Store(false)
 		r.showsCodes = false
 		r.sender.connected(nil)
 		phone.Close()
@@ -206,7 +208,7 @@ func (r *runner) follow(a *attempt, phone Phone, line context.Context) time.Dura
 			case eventCaughtUp:
 				r.sender.catchUp()
 			case eventNoted:
-				r.note(e.reason)
+				r.heardNothing(e.reason)
 			case eventGone:
 				return r.ended(e.reason, e.text, since)
 			}
@@ -260,6 +262,21 @@ func (r *runner) note(reason domain.Reason) {
 	if r.online.Load() {
 		r.report(domain.LinkReport{Event: domain.EventNote, JID: r.jid, Reason: reason})
 	}
+}
+
+// heardNothing takes what a connection tells of its keepalives. One that has
+// gone silent is as good as trying in vain: should it end, no time starts anew.
+func (r *runner) heardNothing(reason domain.Reason) {
+	silent := reason == domain.ReasonSilent
+	if !r.online.Load() || r.silent.Swap(silent) == silent {
+		return
+	}
+	if silent {
+		r.tries.CompareAndSwap(0, time.Now().UnixNano())
+	} else {
+		r.tries.Store(0)
+	}
+	r.note(reason)
 }
 
 // lastHeard is when a customer wrote last during this tenure.

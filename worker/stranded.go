@@ -44,8 +44,8 @@ func restFor(failures int, ttl time.Duration) time.Duration {
 // passOnStranded ends the tenures of tenants that have tried to connect in vain
 // for long enough, a few at once.
 func (p *Pool) passOnStranded(peers []domain.Replica, now time.Time) {
-	linked, online, _ := p.reach(peers)
-	if !fitElsewhere(linked-1, online, peers) {
+	c := p.reach(peers)
+	if !fitElsewhere(c.linked-1, c.online, peers) {
 		return
 	}
 	left := shedMost

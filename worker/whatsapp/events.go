@@ -91,19 +91,11 @@ func (ph *phone) ending(evt any) {
 		}
 		ph.end(domain.ReasonNetwork, "")
 	case *events.KeepAliveTimeout:
-		switch {
-		case e.ErrorCount >= maxSilentPings:
-			ph.end(domain.ReasonNetwork, "WhatsApp stopped answering.")
-		case e.ErrorCount == maxSilentPings-1:
-			ph.handler.Noted(domain.ReasonSilent)
-		}
+		go ph.askAgain()
 	case *events.KeepAliveRestored:
 		ph.handler.Noted(domain.ReasonNone)
 	}
 }
-
-// maxSilentPings is how many keepalives in a row may stay unanswered.
-const maxSilentPings = 3
 
 func (ph *phone) caughtUp() {
 	if ks := ph.keys.Load(); ks != nil {

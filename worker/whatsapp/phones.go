@@ -36,6 +36,7 @@ type Options struct {
 	Redirect Redirect
 	Unsafe   Unsafe
 	Trust    *worker.Trust      // nothing is written to WhatsApp without it
+	LeaseTTL time.Duration      // see keepAlive; 0 leaves whatsmeow's pace
 	Crash    func(point string) // see worker.Services.Crash
 }
 
@@ -59,6 +60,7 @@ func New(o Options) (*Phones, error) {
 	if o.Crash == nil {
 		o.Crash = func(string) {}
 	}
+	keepAlive(o.LeaseTTL)
 	store.SetOSInfo("Flow HQ", [3]uint32{1, 0, 0})
 	p := &Phones{Options: o, network: network}
 	p.container = sqlstore.NewWithDB(o.DB, o.Dialect, &logger{slog: o.Logger, count: func(string) {}})
@@ -215,6 +217,7 @@ type phone struct {
 	sending    atomic.Bool
 	gone       atomic.Bool
 	overloaded atomic.Bool // WhatsApp said that it is unavailable
+	asking     atomic.Bool // an unanswered keepalive is repeated
 	codes      atomic.Pointer[codeRound]
 }
 
