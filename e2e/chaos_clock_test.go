@@ -39,7 +39,7 @@ func TestClock_OfTheDatabaseJumpsByAnHourAndBack(t *testing.T) {
 			f.settles(t, c.ttl)
 			victim := f.members[rng.IntN(len(f.members))]
 			victim.child.kill()
-			f.emptied(t, victim, c.ttl)
+			f.emptied(t, victim, c.tenants, c.ttl)
 			f.start(t, victim)
 		}
 	}

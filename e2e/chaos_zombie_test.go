@@ -12,21 +12,25 @@ import (
 const exitBuried = 70
 
 // freeze stops a process for longer than its lease lives, at a random moment,
-// lets it go on, and replaces it once it has found out that it was buried.
-func (f *fleet) freeze(t *testing.T, s *storm, m *member, ttl time.Duration, rng *rand.Rand) {
+// lets it go on, and replaces it once it has found out that it was buried. It
+// reports whether it was.
+func (f *fleet) freeze(t *testing.T, s *storm, m *member, ttl time.Duration, rng *rand.Rand) (buried bool) {
 	t.Helper()
 	moment := time.NewTimer(time.Duration(rng.Int64N(int64(ttl / 5))))
 	<-moment.C
-	_ = m.child.cmd.Process.Signal(syscall.SIGSTOP)
+	if err := m.child.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatalf("stop %s: %v", m.name, err)
+	}
 	s.struck(t, m)
 	<-time.After(ttl*6/5 + time.Duration(rng.Int64N(int64(ttl/2))))
 	_ = m.child.cmd.Process.Signal(syscall.SIGCONT)
-	f.replace(t, m)
+	return f.replace(t, m)
 }
 
-// replace starts a process anew once it has ended because it was buried. One
-// that was not buried, because nobody looked meanwhile, goes on.
-func (f *fleet) replace(t *testing.T, m *member) {
+// replace starts a process anew once it has ended because it was buried, and
+// reports that it did. One that was not buried, because nobody looked meanwhile,
+// goes on.
+func (f *fleet) replace(t *testing.T, m *member) (buried bool) {
 	t.Helper()
 	ended := false
 	eventually(t, m.name+" lives or has ended", time.Minute, func() (bool, string) {
@@ -35,21 +39,41 @@ func (f *fleet) replace(t *testing.T, m *member) {
 		return ended || alive, ""
 	})
 	if !ended {
-		return
+		return false
 	}
 	if code := m.child.cmd.ProcessState.ExitCode(); code != exitBuried {
 		t.Errorf("%s ended with code %d, want %d", m.name, code, exitBuried)
 	}
 	f.start(t, m)
+	return true
 }
 
-// zombies freezes random replicas, one after the other.
+// zombies freezes random replicas that serve somebody, one after the other, until
+// so many were buried as there are rounds.
 func (c chaos) zombies(t *testing.T, f *fleet, s *storm, rng *rand.Rand) {
 	t.Helper()
-	for range c.rounds {
+	buried, most := 0, c.rounds+c.rounds/10+3
+	for range most {
 		f.revive(t)
-		f.freeze(t, s, f.members[rng.IntN(len(f.members))], c.ttl, rng)
+		if f.freeze(t, s, f.busy(t, rng), c.ttl, rng) {
+			buried++
+		}
+		if buried == c.rounds {
+			return
+		}
 	}
+	t.Errorf("of %d replicas that stood still for longer than their lease %d were buried", most, buried)
+}
+
+// busy is a random member that serves a tenant.
+func (f *fleet) busy(t *testing.T, rng *rand.Rand) (m *member) {
+	t.Helper()
+	eventually(t, "a replica serves a tenant", time.Minute, func() (bool, string) {
+		held := f.w.holdings(t)
+		m = f.members[rng.IntN(len(f.members))]
+		return held[m.name] > 0 && !m.child.gone(0), fmt.Sprint(held)
+	})
+	return m
 }
 
 func TestZombie_AReplicaThatWakesUpTooLateUsesNoKeyTwice(t *testing.T) {

@@ -185,17 +185,22 @@ func quantile(all []time.Duration, q float64) float64 {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)].Seconds()
 }
 
-// pour gives out n tokens evenly, so many a second, and returns when all are out
-// or enough are.
+// pour gives out tokens evenly, so many a second, until n are out and no fault
+// comes any more: what happens while nobody writes proves nothing.
 func (s *storm) pour(n int, perSecond float64) {
 	ticker := time.NewTicker(time.Duration(float64(time.Second) / perSecond))
 	defer ticker.Stop()
-	for range n {
+	faults := s.enough
+	for given := 0; given < n || faults != nil; {
 		select {
 		case <-ticker.C:
-			s.tokens <- struct{}{}
-		case <-s.enough:
-			return
+			select {
+			case s.tokens <- struct{}{}:
+				given++
+			default: // nobody takes more; the ticker comes again
+			}
+		case <-faults:
+			faults = nil
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (v verdict) waited() string {
 	return fmt.Sprintf("%.2f · %.2f · %.2f s", v.AnswerP50, v.AnswerP99, v.AnswerMax)
 }
 
-// figures are those that some runs have, and the limits that were kept.
+// figures are those that some runs have, and their limits.
 func (v verdict) figures() string {
 	var parts []string
 	add := func(name string, seconds float64) {
@@ -73,6 +73,9 @@ func (v verdict) figures() string {
 	}
 	if v.Limits != "" {
 		parts = append(parts, "limits: "+v.Limits)
+	}
+	if v.Exceeded != "" {
+		parts = append(parts, "**not kept: "+v.Exceeded+"**")
 	}
 	if len(parts) == 0 {
 		return "–"

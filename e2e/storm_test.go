@@ -23,7 +23,7 @@ type storm struct {
 	again   float64       // share of the messages that phones encrypt and send again under the same id
 	writers sync.WaitGroup
 	pours   sync.WaitGroup // who gives out tokens
-	enough  chan struct{}  // closed when no more need be given out
+	enough  chan struct{}  // closed when no fault comes any more
 	failed  atomic.Pointer[error]
 	strikes map[string][]time.Time // by tenant: when a fault hit the replica that served it
 	started time.Time
@@ -192,6 +192,20 @@ func (s *storm) settle(t *testing.T) {
 		}
 	}
 }
+
+// rests waits until the bots have nothing under way, and a little longer: the
+// last fault may have left an answer behind that comes a second time.
+func (s *storm) rests(t *testing.T) {
+	t.Helper()
+	eventually(t, "nothing is under way", patience, func() (bool, string) {
+		open, queued := s.w.count(t, "SELECT count(*) FROM outbox WHERE open"), s.unacked()
+		return open+queued == 0, fmt.Sprintf("%d answers are to be sent, %d messages wait at WhatsApp", open, queued)
+	})
+	<-time.After(afterglow)
+}
+
+// afterglow is longer than an answer takes.
+const afterglow = 2 * time.Second
 
 // unacked counts the messages that no bot has acknowledged.
 func (s *storm) unacked() int {

@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -43,6 +45,7 @@ type verdict struct {
 	LeaseTTL   string  `json:"lease_ttl,omitempty"`
 	Rounds     int     `json:"rounds,omitempty"`
 	Revived    int     `json:"revived,omitempty"`      // replicas whose lease ran out without a fault
+	Struck     int     `json:"struck,omitempty"`       // tenants whose replica a fault hit, each time counted
 	AnswerP50  float64 `json:"answer_p50_s,omitempty"` // from the message to its answer on the phone
 	AnswerP99  float64 `json:"answer_p99_s,omitempty"`
 	AnswerMax  float64 `json:"answer_max_s,omitempty"`
@@ -53,7 +56,9 @@ type verdict struct {
 	MovedMax   float64 `json:"moved_max_s,omitempty"`          // until others held the tenants
 	SpreadMax  float64 `json:"spread_s,omitempty"`             // until the tenants were spread again
 	Machine    string  `json:"machine,omitempty"`
-	Limits     string  `json:"limits,omitempty"` // what the figures had to keep
+	Program    string  `json:"program,omitempty"`  // the commit it was measured on
+	Limits     string  `json:"limits,omitempty"`   // what the figures had to keep
+	Exceeded   string  `json:"exceeded,omitempty"` // and did not
 }
 
 // judge compares what phones wrote and show, what the simulator counted and
@@ -92,6 +97,9 @@ func (s *storm) judge(t *testing.T, name string) verdict {
 	v.AnswerP50, v.AnswerP99, v.AnswerMax = quantile(waits, 0.5), quantile(waits, 0.99), quantile(waits, 1)
 	if s.strikes != nil {
 		v.StruckMax = s.sinceStruck(slowest).Seconds()
+	}
+	for _, times := range s.strikes {
+		v.Struck += len(times)
 	}
 	l := s.w.wa.Ledger()
 	v.CounterReuse, v.HiddenRepeats, v.DecryptErrors = int(l.CounterReuse), int(l.Repeats), int(l.DecryptErrors)
@@ -189,7 +197,7 @@ func (v *verdict) judgeChat(who string, written, shown []string, question map[st
 // the test unless it is clean.
 func (v verdict) report(t *testing.T, file string) {
 	t.Helper()
-	v.Machine = fmt.Sprintf("%d CPUs, %s", runtime.NumCPU(), runtime.Version())
+	v.Machine, v.Program = fmt.Sprintf("%d CPUs, %s", runtime.NumCPU(), runtime.Version()), commit()
 	line, err := json.Marshal(v)
 	if err != nil {
 		t.Fatal(err)
@@ -204,6 +212,15 @@ func (v verdict) report(t *testing.T, file string) {
 	if !v.Clean {
 		t.Errorf("the promise is broken: %s", line)
 	}
+}
+
+// commit names the version of the program under test; "" where there is no history.
+func commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // keep puts a result into a file of results in the place of the earlier one.
