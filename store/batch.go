@@ -87,8 +87,12 @@ type session interface {
 // session runs fn on one connection. A transaction that fn leaves open is
 // undone. When nothing of it was stored for a passing reason, fn runs again.
 func (s *Store) session(ctx context.Context, fn func(session) error) error {
+	return s.sessionOn(ctx, s.writer, fn)
+}
+
+func (s *Store) sessionOn(ctx context.Context, pool *sql.DB, fn func(session) error) error {
 	for attempt := 1; ; attempt++ {
-		err := s.sessionOnce(ctx, fn)
+		err := s.sessionOnce(ctx, pool, fn)
 		if attempt == maxAttempts || !undone(err) {
 			return err
 		}
@@ -98,11 +102,11 @@ func (s *Store) session(ctx context.Context, fn func(session) error) error {
 	}
 }
 
-func (s *Store) sessionOnce(ctx context.Context, fn func(session) error) error {
+func (s *Store) sessionOnce(ctx context.Context, pool *sql.DB, fn func(session) error) error {
 	if s.dialect == sqlite {
 		return s.sqliteSession(ctx, fn)
 	}
-	conn, err := s.writer.Conn(ctx)
+	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return err
 	}
@@ -117,6 +121,13 @@ func (s *Store) sessionOnce(ctx context.Context, fn func(session) error) error {
 // runBatch runs a batch that is a transaction by itself.
 func (s *Store) runBatch(ctx context.Context, b *batch) error {
 	return s.session(ctx, func(c session) error { return c.run(ctx, b) })
+}
+
+// beat runs a batch by which a replica shows that it lives or judges others. On
+// Postgres it has a connection of its own: behind a crowd of messages it would
+// come too late, and the crowd would be the reason why everything is closed.
+func (s *Store) beat(ctx context.Context, b *batch) error {
+	return s.sessionOn(ctx, s.pulse, func(c session) error { return c.run(ctx, b) })
 }
 
 type postgresSession struct{ conn *pgx.Conn }

@@ -63,7 +63,7 @@ func (l Leases) Bury(ctx context.Context, self domain.Replica, others bool) (fre
 		b.read(scanIDs(&gone), vanished, self.ID, self.Name, others)
 	}
 	b.read(scanIDs(&dead), listDeadOwners)
-	if err := l.s.runBatch(ctx, &b); err != nil {
+	if err := l.s.beat(ctx, &b); err != nil {
 		return 0, err
 	}
 	if len(gone) > 0 {
@@ -108,7 +108,7 @@ func (l Leases) buryVanished(ctx context.Context, self domain.Replica, first []u
 	var second []uuid.UUID
 	var look batch
 	look.read(scanIDs(&second), vanished, self.ID, self.Name, others)
-	if err := l.s.runBatch(ctx, &look); err != nil {
+	if err := l.s.beat(ctx, &look); err != nil {
 		return nil, err
 	}
 	var mark batch
@@ -116,7 +116,7 @@ func (l Leases) buryVanished(ctx context.Context, self domain.Replica, first []u
 		mark.add(markDead, id)
 		dead = append(dead, id)
 	}
-	return dead, l.s.runBatch(ctx, &mark)
+	return dead, l.s.beat(ctx, &mark)
 }
 
 // free gives the leases of a dead replica back. Its connections are ended

@@ -153,7 +153,10 @@ func TestBury_TakesNobodyForKilledWhoMayHaveLostItsConnectionsWithOurs(t *testin
 	if n := count(t, admin, "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE application_name = $1", "fhq/"+s.ReplicaID().String()); n == 0 {
 		t.Fatal("no connection was ended")
 	}
-	waitFor(t, "a new connection", func() bool { return s.Ping(t.Context()) == nil })
+	waitFor(t, "new connections", func() bool {
+		_, err := s.Leases().Bury(t.Context(), self, false)
+		return err == nil && s.Ping(t.Context()) == nil
+	})
 	for _, tt := range []struct {
 		age  time.Duration
 		want int

@@ -24,7 +24,7 @@ func (l Leases) Register(ctx context.Context, r domain.Replica, ttl time.Duratio
 	b.add(once(`INSERT INTO replicas (id, name, version, state, capacity, held, connected, started_at, heartbeat_at, expires_at)
 		VALUES ($1, $2, $3, 'alive', $4, 0, 0, flowhq_after(0), flowhq_after(0), flowhq_after($5))`),
 		r.ID, r.Name, r.Version, r.Capacity, ttl.Seconds())
-	return l.s.runBatch(ctx, &b)
+	return l.s.beat(ctx, &b)
 }
 
 // Heartbeat renews a replica's row in one round trip. The contract is worker.Leases'.
@@ -58,7 +58,7 @@ func (l Leases) Heartbeat(ctx context.Context, r domain.Replica, accepted [][]by
 		view.Peers, err = scanReplicas(found)
 		return err
 	}, listPeers, r.ID)
-	err = l.s.runBatch(ctx, &b)
+	err = l.s.beat(ctx, &b)
 	return view, err
 }
 

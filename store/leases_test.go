@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"testing"
@@ -53,6 +54,25 @@ func TestHeartbeat_SeesTheCluster(t *testing.T) {
 			t.Errorf("peers of b: %+v", view.Peers)
 		}
 	})
+}
+
+func TestHeartbeat_WaitsBehindNothingElse(t *testing.T) {
+	options := storetest.Options(storetest.Postgres(t))
+	options.MaxConns = 1
+	s, err := store.Open(t.Context(), options)
+	must(t, err)
+	defer s.Close()
+	a := storetest.Replica(t, s, "a")
+	db, _ := s.DBForWhatsApp()
+	only, err := db.Conn(t.Context())
+	must(t, err)
+	defer only.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	_, err = s.Leases().Heartbeat(ctx, a, nil, []byte("n1"), ttl)
+	must(t, err)
+	_, err = s.Leases().Bury(ctx, a, true)
+	must(t, err)
 }
 
 func TestHeartbeat_SeesWhatOthersHaveJustTaken(t *testing.T) {

@@ -33,7 +33,8 @@ type Options struct {
 	// ReplicaID is this process incarnation; the fence of the database compares
 	// it with the owner of a lease. The zero id may write no WhatsApp keys.
 	ReplicaID uuid.UUID
-	// MaxConns bounds the Postgres connections; 0 means 20. SQLite ignores it.
+	// MaxConns bounds the Postgres connections for everything but heartbeats,
+	// which have one more; 0 means 20. SQLite ignores it.
 	MaxConns int
 	Logger   *slog.Logger
 	// Migrations holds NNNN_name.sql at its root.
@@ -54,6 +55,7 @@ type Store struct {
 	migrations fs.FS
 
 	writer, reader *sql.DB // the same pool on Postgres
+	pulse          *sql.DB // for beat; the writer on SQLite
 	write, read    *bun.DB
 	prepared       prepared // SQLite only
 	hints          *broadcaster
@@ -125,6 +127,7 @@ func (s *Store) openSQLite(ctx context.Context, rest string) error {
 	}
 	s.reader.SetMaxOpenConns(sqliteReaders)
 	s.reader.SetMaxIdleConns(sqliteReaders)
+	s.pulse = s.writer
 	s.write = bun.NewDB(s.writer, sqlitedialect.New())
 	s.read = bun.NewDB(s.reader, sqlitedialect.New())
 	return nil
@@ -150,6 +153,7 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 		conns = defaultMaxConns
 	}
 	s.writer = postgresPool(config, s.replica, conns, runtimeParams)
+	s.pulse = postgresPool(config, s.replica, 1, runtimeParams)
 	s.reader = s.writer
 	s.write = bun.NewDB(s.writer, pgdialect.New())
 	s.read = s.write
@@ -162,7 +166,7 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 // Close gives every connection and the file lock back.
 func (s *Store) Close() error {
 	var errs []error
-	for _, db := range []*sql.DB{s.reader, s.writer} {
+	for _, db := range []*sql.DB{s.reader, s.writer, s.pulse} {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}

@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"flowhq/domain"
@@ -32,9 +33,9 @@ const (
 
 // egress is what a replica knows of its own way to WhatsApp.
 type egress struct {
-	deafAt time.Time // when it gives up; zero while not too many tenants are out of reach
-	gaveUp time.Time // zero unless it did
-	rests  bool      // it takes nothing for now
+	deafAt time.Time   // when it gives up; zero while not too many tenants are out of reach
+	gaveUp time.Time   // zero unless it did
+	rests  atomic.Bool // it takes nothing for now; heartbeats beside the loop read it
 }
 
 // coverage is how far the linked tenants of a replica reach WhatsApp. Those that
@@ -97,14 +98,15 @@ func (p *Pool) deaf(ctx context.Context, view domain.ClusterView, now time.Time)
 			p.svc.Logger.Warn("not everything is handed over", "error", err)
 		}
 	}
-	p.egress.rests = p.egress.resting(now, view.Peers, p.svc.Settings.Timings.TTL)
-	return p.egress.rests
+	rests := p.egress.resting(now, view.Peers, p.svc.Settings.Timings.TTL)
+	p.egress.rests.Store(rests)
+	return rests
 }
 
 // offers is the capacity that others count on. While this replica rests it is
 // none: they would give it its share, find it left, and take it back.
 func (p *Pool) offers() int {
-	if p.egress.rests {
+	if p.egress.rests.Load() {
 		return 0
 	}
 	return p.self.Capacity

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +29,7 @@ type fleet struct {
 	cutOff   int                                  // sends whose connection was closed meanwhile
 	silent   bool                                 // the answer to the next acquisition is lost on its way
 	hangs    bool                                 // reading lease rows never ends
+	slow     time.Duration                        // what everything but a heartbeat takes
 	nonces   map[uuid.UUID][]byte                 // by replica
 	away     outage
 	done     map[uuid.UUID]int // commands carried out, by tenant
@@ -123,185 +123,20 @@ func (f *fleet) openings(replica uuid.UUID) (n int) {
 	return n
 }
 
-type fakeLeases struct {
-	Leases
-	*fleet
-}
-
-func (f fakeLeases) Register(_ context.Context, r domain.Replica, _ time.Duration) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	r.State = domain.ReplicaAlive
-	f.replicas[r.ID] = &r
-	return nil
-}
-
-// outage is what becomes of heartbeats.
-type outage int
-
-const (
-	none       outage = iota
-	refused           // nothing is written
-	unanswered        // each is written, and no answer comes
-)
-
-func (f fakeLeases) Heartbeat(_ context.Context, r domain.Replica, accepted [][]byte, fresh []byte, _ time.Duration) (v domain.ClusterView, _ error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.away == refused {
-		return v, errSilent
-	}
-	if last := f.nonces[r.ID]; last != nil && !slices.ContainsFunc(accepted, func(n []byte) bool { return slices.Equal(n, last) }) {
-		return v, nil
-	}
-	f.nonces[r.ID] = slices.Clone(fresh)
-	if f.away == unanswered {
-		return v, errSilent
-	}
-	mine := f.replicas[r.ID]
-	mine.Held, mine.Connected, mine.Capacity = r.Held, r.Connected, r.Capacity
-	for id, peer := range f.replicas {
-		if id != r.ID {
-			v.Peers = append(v.Peers, *peer)
-		}
-	}
-	for _, row := range f.rows {
-		if row.free(r.ID) {
-			v.Free++
-		}
-		if row.Replica == r.ID {
-			v.Mine++
-		}
-	}
-	v.State = mine.State
-	return v, nil
-}
-
-func (r *leaseRow) free(replica uuid.UUID) bool {
-	now := time.Now()
-	return r.Replica == uuid.Nil && r.Wanted && !r.notBefore.After(now) && (r.avoid != replica || !r.avoidUntil.After(now))
-}
-
-func (f fakeLeases) Bury(context.Context, domain.Replica, bool) (int, error) { return 0, nil }
-
-func (f fakeLeases) Acquire(_ context.Context, replica uuid.UUID, limit int) (taken []domain.Lease, _ error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, row := range f.rows {
-		if len(taken) < limit && row.free(replica) {
-			row.Replica = replica
-			row.Epoch++
-			taken = append(taken, row.Lease)
-		}
-	}
-	f.replicas[replica].Held += len(taken)
-	slices.SortFunc(taken, func(a, b domain.Lease) int { return slices.Compare(a.TenantID[:], b.TenantID[:]) })
-	if f.silent {
-		f.silent = false
-		return nil, errSilent
-	}
-	return taken, nil
-}
-
-func (f fakeLeases) Owned(ctx context.Context, replica uuid.UUID) (owned []domain.Lease, _ error) {
-	if err := f.hang(ctx); err != nil {
-		return nil, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, row := range f.rows {
-		if row.Replica == replica {
-			owned = append(owned, row.Lease)
-		}
-	}
-	return owned, nil
-}
-
-// Lease is read after a hint.
-func (f fakeLeases) Lease(ctx context.Context, tenant uuid.UUID) (domain.Lease, error) {
-	if err := f.hang(ctx); err != nil {
-		return domain.Lease{}, err
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.rows[tenant].Lease, nil
-}
-
-func (f *fleet) hang(ctx context.Context) error {
-	f.mu.Lock()
-	hangs := f.hangs
-	f.mu.Unlock()
-	if hangs {
-		<-ctx.Done()
-	}
-	return ctx.Err()
-}
-
-func (f fakeLeases) Release(_ context.Context, terms []domain.Tenure, pause time.Duration) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, t := range terms {
-		f.release(t, pause)
-	}
-	return nil
-}
-
-func (f *fleet) release(t domain.Tenure, pause time.Duration) *leaseRow {
-	row := f.rows[t.TenantID]
-	if row.Tenure != t {
-		return nil
-	}
-	row.Replica, row.notBefore = uuid.Nil, time.Now().Add(pause)
-	row.Epoch++
-	return row
-}
-
-func (f fakeLeases) PassOn(_ context.Context, t domain.Tenure, pause, avoid time.Duration) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if row := f.release(t, pause); row != nil {
-		row.avoid, row.avoidUntil = t.Replica, row.notBefore.Add(avoid)
-		row.Failures++
-	}
-	return nil
-}
-
-func (f fakeLeases) CommandDone(_ context.Context, t domain.Tenure, done domain.Command, wanted bool) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	row := f.rows[t.TenantID]
-	row.Command, row.Wanted = domain.CommandNone, wanted
-	if done != domain.CommandNone {
-		f.done[t.TenantID]++
-	}
-	return nil
-}
-
-func (f fakeLeases) Leave(_ context.Context, replica uuid.UUID) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.replicas[replica].State = domain.ReplicaDraining
-	return nil
-}
-
-func (f fakeLeases) Retire(_ context.Context, replica uuid.UUID) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	delete(f.replicas, replica)
-	return nil
-}
-
 type fakeProfiles struct{ *fleet }
 
-func (f fakeProfiles) Profiles(_ context.Context, ids []uuid.UUID) (all []domain.TenantProfile, _ error) {
+func (f fakeProfiles) Profiles(ctx context.Context, ids []uuid.UUID) (all []domain.TenantProfile, _ error) {
+	if err := f.lag(ctx); err != nil {
+		return nil, err
+	}
 	for _, id := range ids {
 		all = append(all, domain.TenantProfile{TenantView: domain.TenantView{Tenant: domain.Tenant{ID: id}}})
 	}
 	return all, nil
 }
 
-func (f fakeProfiles) LastHeard(context.Context, []uuid.UUID) (map[uuid.UUID]time.Time, error) {
-	return f.heard, nil
+func (f fakeProfiles) LastHeard(ctx context.Context, _ []uuid.UUID) (map[uuid.UUID]time.Time, error) {
+	return f.heard, f.lag(ctx)
 }
 
 type fakeReports struct{ *fleet }

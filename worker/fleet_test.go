@@ -126,6 +126,26 @@ func TestPool_AReadThatNeverEndsHoldsUpNoHeartbeat(t *testing.T) {
 	})
 }
 
+func TestPool_LivesOnWhileItsWorkTakesLongerThanItsLease(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := fleetOf(3)
+		p := f.settled(t, DefaultSettings())
+		f.set(func() { f.slow = 4 * time.Second })
+		for range 10 { // each is taken in vain, because nobody reads its settings in time
+			f.tenant()
+			time.Sleep(10 * time.Second)
+			if _, connected := p.Held(); connected != 3 {
+				t.Fatalf("%d of the 3 tenants that were served before are connected", connected)
+			}
+		}
+		f.set(func() { f.slow = 0 })
+		time.Sleep(20 * time.Second)
+		if held, connected := p.Held(); held != 13 || connected != 13 {
+			t.Errorf("once the database is quick again %d are held and %d connected, want 13", held, connected)
+		}
+	})
+}
+
 func TestPool_DoesNotThrowTheNextOwnerOutAfterAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet()

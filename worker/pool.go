@@ -86,13 +86,15 @@ func (p *Pool) Run(ctx context.Context) error {
 		case <-p.svc.Trust.doubt:
 			timer.Reset(p.sooner())
 		case id := <-p.wakes:
-			if p.woken(ctx, together(p.wakes, id)) {
+			moved := false
+			p.alive(ctx, func() { moved = p.woken(ctx, together(p.wakes, id)) })
+			if moved {
 				timer.Reset(p.sooner())
 			}
 		case <-p.inspect.C:
-			p.bury(ctx)
+			p.alive(ctx, func() { p.bury(ctx) })
 		case <-reconcile.C:
-			p.reconcile(ctx)
+			p.alive(ctx, func() { p.reconcile(ctx) })
 		}
 	}
 }
@@ -119,6 +121,12 @@ func (p *Pool) tick(ctx context.Context) error {
 		return ErrBuried
 	}
 	p.renewed(p.beaten)
+	p.alive(ctx, func() { err = p.turn(ctx, view) })
+	return err
+}
+
+// turn is what a replica does after a heartbeat.
+func (p *Pool) turn(ctx context.Context, view domain.ClusterView) error {
 	if p.cut.Load() {
 		return p.regain(ctx)
 	}
@@ -203,6 +211,8 @@ func (p *Pool) serve(ctx context.Context, leases []domain.Lease, heard map[uuid.
 	profiles, err := p.svc.Profiles.Profiles(ctx, tenantsOf(leases))
 	if err != nil {
 		p.svc.Logger.Warn("tenants are not readable; their leases go back", "error", err)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.svc.Settings.Timings.Tick)
+		defer cancel()
 		if err := p.svc.Leases.Release(ctx, termsOf(leases), time.Second); err != nil {
 			p.svc.Logger.Error("leases are not released", "error", err)
 		}

@@ -132,22 +132,33 @@ func (p *Pool) stopAll(cause error) {
 	}
 }
 
-// beatOn keeps the replica trusted while its loop is busy with ending.
-func (p *Pool) beatOn(ctx context.Context) (stop func()) {
+// alive does work of the pool's loop. Should it outlast the time of the next
+// heartbeat, the replica stays trusted meanwhile.
+func (p *Pool) alive(ctx context.Context, work func()) {
+	stop := p.beatOn(ctx, p.nextTick(p.beaten, nil))
+	defer stop()
+	work()
+}
+
+// beatOn gives heartbeats beside the pool's loop while that is busy, the first
+// after a while.
+func (p *Pool) beatOn(ctx context.Context, first time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for began := instantNow(); ; began = instantNow() {
-			view, err := p.heartbeat(ctx)
-			if err == nil && view.State != "" {
-				p.renewed(began)
-			}
+		for wait := first; ; {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(p.nextTick(began, err)):
+			case <-time.After(wait):
 			}
+			began := instantNow()
+			view, err := p.heartbeat(context.WithoutCancel(ctx))
+			if err == nil && view.State != "" {
+				p.renewed(began)
+			}
+			wait = p.nextTick(began, err)
 		}
 	}()
 	return func() {
@@ -171,11 +182,9 @@ func lastCall(ctx context.Context) time.Time {
 
 // handOver gives every tenant away, so many a second, each as soon as it has
 // ended: finish the send under way, disconnect, drain, release, in this order.
-// The others are served meanwhile. It returns when all are given away, or with an
+// The others are served meanwhile; the caller sees to the heartbeats. It returns when all are given away, or with an
 // error shortly before ctx ends.
 func (p *Pool) handOver(ctx context.Context, perSecond float64) error {
-	stop := p.beatOn(ctx)
-	defer stop()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	var failed error
@@ -266,8 +275,10 @@ func (p *Pool) shutdown() error {
 	if err := p.svc.Leases.Leave(ctx, p.self.ID); err != nil {
 		p.svc.Logger.Warn("the others are not told that this replica leaves", "error", err)
 	}
+	stop := p.beatOn(ctx, 0)
 	held, _ := p.count()
 	err := p.handOver(ctx, max(p.paceOfOthers(), float64(held)/graceOfHandOver.Seconds()))
+	stop()
 	if retired := p.svc.Leases.Retire(ctx, p.self.ID); retired != nil {
 		err = errors.Join(err, fmt.Errorf("retire replica: %w", retired))
 	}
