@@ -43,6 +43,14 @@ func TestLink_ByQRThenACustomerIsAnsweredWithTicks(t *testing.T) {
 	})
 }
 
+func TestLink_IsNotForgottenWhenTheConnectionBreaksRightAfterTheScan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sqliteDatabase(t))
+	w.wa.Faults().CutLinked("", true)
+	shop, asha := w.opened(t, salon), w.customer(t, "Asha")
+	asha.asks(t, shop, "hello")
+}
+
 func TestLink_ByPairingCode(t *testing.T) {
 	t.Parallel()
 	inWorld(t, func(t *testing.T, w *world) {

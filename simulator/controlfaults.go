@@ -37,6 +37,7 @@ var faultCalls = map[string]func(*Faults, faultRequest) any{
 	"undecryptable-some":      func(f *Faults, r faultRequest) any { f.UndecryptableSome(r.Number, r.P); return nil },
 	"redeliver-some":          func(f *Faults, r faultRequest) any { f.RedeliverSome(r.Number, r.P); return nil },
 	"replaced":                func(f *Faults, r faultRequest) any { f.Replaced(r.Number); return nil },
+	"cut-linked":              func(f *Faults, r faultRequest) any { f.CutLinked(r.Number, r.on()); return nil },
 	"keep-replaced":           func(f *Faults, r faultRequest) any { f.KeepReplaced(r.Number, r.on()); return nil },
 	"logged-out":              func(f *Faults, r faultRequest) any { f.LoggedOut(r.Number); return nil },
 	"temp-ban": func(f *Faults, r faultRequest) any {

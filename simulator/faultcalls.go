@@ -97,6 +97,12 @@ func (f *Faults) KeepReplaced(number string, on bool) {
 	f.set(number, func(s *faultState) { s.keepReplaced = on })
 }
 
+// CutLinked makes the server cut the connection on which a phone was linked, instead of telling the
+// companion to reconnect.
+func (f *Faults) CutLinked(number string, on bool) {
+	f.set(number, func(s *faultState) { s.cutLinked = on })
+}
+
 // LoggedOut unlinks all companions of the number: those connected are told so, the others find out at
 // their next login.
 func (f *Faults) LoggedOut(number string) {

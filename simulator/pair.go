@@ -181,7 +181,11 @@ func (p *Phone) link(ctx context.Context, pending *pendingPairing, advSecret []b
 	if err = p.register(ctx, d); err != nil {
 		return err
 	}
-	pending.conn.streamError(515, "")
+	if p.srv.faults.of(p).cutLinked {
+		pending.conn.drop()
+	} else {
+		pending.conn.streamError(515, "")
+	}
 	return nil
 }
 

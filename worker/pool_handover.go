@@ -308,7 +308,7 @@ func (r *runner) line() (line context.Context, hangUp func()) {
 }
 
 // stillOurs asks the database before each connection whether this term goes on,
-// and ends it if not. WhatsApp lets in whoever comes last: a replica that was
+// and ends it if not; it also sees a device that was linked meanwhile. WhatsApp lets in whoever comes last: a replica that was
 // buried during an outage of its way to the database, and is back before its
 // next heartbeat, would throw the next owner out.
 func (r *runner) stillOurs() error {
@@ -320,6 +320,10 @@ func (r *runner) stillOurs() error {
 	}
 	if l.Tenure != r.tenure {
 		r.lose(domain.ErrFenced)
+	}
+	if r.jid == "" && l.DeviceJID != "" { // the last connection linked a phone and could not tell
+		r.jid = l.DeviceJID
+		r.paired.Store(true)
 	}
 	return nil
 }

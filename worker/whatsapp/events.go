@@ -48,13 +48,26 @@ func (ph *phone) dispatch(evt any) bool {
 		ph.handler.Passkey()
 	case *events.PairSuccess:
 		ph.stopCodes()
+		time.AfterFunc(reconnectWithin, ph.linked)
 	case *events.ManualLoginReconnect:
-		ph.gone.Store(true)
-		ph.handler.Linked(ph.client.Store.GetJID().String())
+		ph.linked()
 	default:
 		ph.ending(evt)
 	}
 	return true
+}
+
+// reconnectWithin is how long after a scan WhatsApp may take to ask for the
+// connection that logs in. whatsmeow expects the end of this one from then on
+// and tells nobody of it (pair.go), so a socket that is lost meanwhile would be
+// the last that is heard of a linked phone.
+const reconnectWithin = 10 * time.Second
+
+// linked ends a connection that has linked a phone; the next one logs in.
+func (ph *phone) linked() {
+	if !ph.gone.Swap(true) {
+		ph.handler.Linked(ph.client.Store.GetJID().String())
+	}
 }
 
 // ending maps every event that ends a connection to its reason.
