@@ -61,7 +61,7 @@ func (f fakeLeases) Heartbeat(_ context.Context, r domain.Replica, accepted [][]
 			v.Mine++
 		}
 	}
-	v.State = mine.State
+	v.State, v.At = mine.State, time.Now()
 	return v, nil
 }
 

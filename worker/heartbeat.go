@@ -31,9 +31,27 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	if err != nil {
 		return view, err
 	}
-	p.svc.Metrics.Heartbeats.Observe(time.Since(began).Seconds())
+	took := time.Since(began)
+	p.svc.Metrics.Heartbeats.Observe(took.Seconds())
+	p.compareClocks(view.At, began.Add(took/2))
 	p.nonce, p.pending = p.pending, nil
 	return view, nil
+}
+
+// badClock is how far the clocks of a replica and of the database may be apart
+// before people are told: the age of messages is by the first, and what was
+// written by other replicas is by theirs.
+const badClock = time.Minute
+
+// compareClocks tells when the clock of this machine goes wrong, once.
+func (p *Pool) compareClocks(database, own time.Time) {
+	skew := own.Round(0).Sub(database)
+	p.svc.Metrics.ClockSkew.Set(skew.Seconds())
+	wrong := skew.Abs() > badClock
+	if wrong && !p.skewed {
+		p.svc.Logger.Error("the clocks of this machine and of the database differ; answers may be taken for old or be late until both are right", "by", skew.Round(time.Second).String())
+	}
+	p.skewed = wrong
 }
 
 // bury frees the leases of replicas that are dead. The database wakes all who

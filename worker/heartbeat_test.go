@@ -1,6 +1,8 @@
 package worker
 
 import (
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,5 +33,23 @@ func TestHeartbeat_LooksAtTheOthersWhenTheFirstMayBeBuried(t *testing.T) {
 				t.Errorf("the next look is in %s, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestHeartbeat_TellsOnceThatAClockIsWrong(t *testing.T) {
+	var log strings.Builder
+	p := newFleet().pool(DefaultSettings())
+	p.svc.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	at := time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
+	for _, own := range []time.Time{at, at.Add(time.Hour), at.Add(time.Hour), at.Add(-time.Hour)} {
+		p.compareClocks(at, own)
+	}
+	if n := strings.Count(log.String(), "clocks"); n != 1 {
+		t.Errorf("it is told %d times that a clock is wrong, want once", n)
+	}
+	p.compareClocks(at, at)
+	p.compareClocks(at, at.Add(time.Hour))
+	if n := strings.Count(log.String(), "clocks"); n != 2 {
+		t.Errorf("it is told %d times, want again when it is wrong again", n)
 	}
 }

@@ -14,6 +14,7 @@ type Metrics struct {
 	MessagesOut  *prometheus.CounterVec // by lane
 	ReplySeconds prometheus.Histogram   // from inbound commit to WhatsApp's acknowledgement
 	Heartbeats   prometheus.Histogram   // how long they take
+	ClockSkew    prometheus.Gauge       // own clock less the database's
 	Duplicates   prometheus.Counter
 	Quarantined  prometheus.Counter
 	Ignored      *prometheus.CounterVec // by kind of chat
@@ -43,6 +44,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "From the commit of an inbound message to WhatsApp's acknowledgement of its answer.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 16)}),
 		Heartbeats: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "flowhq_heartbeat_seconds",
 			Help: "How long the database takes to confirm this replica.", Buckets: []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 2}}),
+		ClockSkew: prometheus.NewGauge(prometheus.GaugeOpts{Name: "flowhq_clock_skew_seconds",
+			Help: "How far the clock of this machine is ahead of the database's."}),
 		Duplicates:   counter("duplicates_total", "Inbound messages seen before."),
 		Quarantined:  counter("quarantined_total", "Inbound messages whose conversation failed."),
 		Ignored:      vec("ignored_total", "Messages outside one-to-one chats.", "chat"),
@@ -56,7 +59,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Retries:      counter("retry_receipts_total", "Retry receipts from recipients."),
 		Panics:       counter("panics_total", "Panics caught in event handlers."),
 	}
-	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Heartbeats, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters, m.Ambiguous,
+	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Heartbeats, m.ClockSkew, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters, m.Ambiguous,
 		m.Reconnects, m.PassedOn, m.FenceRejects, m.OldCounter, m.Undecrypted, m.Retries, m.Panics)
 	return m
 }

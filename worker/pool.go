@@ -34,6 +34,7 @@ type Pool struct {
 	watch    *time.Timer // fires when no heartbeat was confirmed in time
 	inspect  *time.Timer // fires when a replica has missed a heartbeat, unless it has given it meanwhile
 	cut      atomic.Bool // it has fired: all runners are stopped, and nothing may be acquired
+	skewed   bool        // the clock of this machine is wrong
 	strays   time.Time   // since when the database has more leases of ours than there are runners
 	drains   bool        // an operator's order to hand everything over is being carried out, or was
 	drained  bool        // an operator asked for it: everything is handed over, nothing is acquired
@@ -139,8 +140,8 @@ func (p *Pool) turn(ctx context.Context, view domain.ClusterView) error {
 		p.drain(ctx)
 		return nil
 	}
-	p.passOnStranded(view.Peers, p.beaten.wall)
-	if p.deaf(ctx, view, p.beaten.wall) {
+	p.passOnStranded(view.Peers, p.beaten)
+	if p.deaf(ctx, view, p.beaten.steady()) {
 		p.drained = true
 		return nil
 	}

@@ -40,7 +40,7 @@ type runner struct {
 	backoff    reconnectDelay
 	failures   int           // of the tenant to connect, on replicas before this one
 	lost       domain.Reason // why it is not connected
-	tries      atomic.Int64  // since when it tries to log in, unix nanoseconds; 0 if that does not count, see reach
+	tries      atomic.Int64  // since when it tries to log in, instant.ran; 0 if that does not count, see reach
 	waits      atomic.Bool   // for its turn to connect
 	online     atomic.Bool
 	silent     atomic.Bool  // the last keepalive of this connection is unanswered
@@ -145,7 +145,7 @@ func (r *runner) serve() time.Duration {
 		return r.ended(domain.ReasonDatabase, err.Error(), time.Time{})
 	}
 	if r.jid != "" {
-		r.tries.CompareAndSwap(0, time.Now().UnixNano())
+		r.tries.CompareAndSwap(0, int64(instantNow().ran))
 	}
 	a := &attempt{runner: r, closed: make(chan struct{})}
 	line, hangUp := r.line()
@@ -272,7 +272,7 @@ func (r *runner) heardNothing(reason domain.Reason) {
 		return
 	}
 	if silent {
-		r.tries.CompareAndSwap(0, time.Now().UnixNano())
+		r.tries.CompareAndSwap(0, int64(instantNow().ran))
 	} else {
 		r.tries.Store(0)
 	}

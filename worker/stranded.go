@@ -43,7 +43,7 @@ func restFor(failures int, ttl time.Duration) time.Duration {
 
 // passOnStranded ends the tenures of tenants that have tried to connect in vain
 // for long enough, a few at once.
-func (p *Pool) passOnStranded(peers []domain.Replica, now time.Time) {
+func (p *Pool) passOnStranded(peers []domain.Replica, now instant) {
 	c := p.reach(peers)
 	if !fitElsewhere(c.linked-1, c.online, peers) {
 		return
@@ -59,9 +59,9 @@ func (p *Pool) passOnStranded(peers []domain.Replica, now time.Time) {
 	}
 }
 
-func (r *runner) stranded(now time.Time) bool {
+func (r *runner) stranded(now instant) bool {
 	since := r.tries.Load()
-	return since != 0 && now.UnixNano()-since >= int64(strandedAfter*r.svc.Settings.Timings.TTL) && !r.waits.Load() && !r.linking.Load() && r.ctx.Err() == nil
+	return since != 0 && now.ran-time.Duration(since) >= strandedAfter*r.svc.Settings.Timings.TTL && !r.waits.Load() && !r.linking.Load() && r.ctx.Err() == nil
 }
 
 // giveBack releases the lease of a runner that has ended.

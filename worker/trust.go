@@ -51,6 +51,10 @@ type instant struct {
 
 var processStart = time.Now()
 
+// steady is the moment on a clock that nobody sets, for what is to last so long
+// whatever people do to the wall clock.
+func (i instant) steady() time.Time { return processStart.Add(i.ran) }
+
 func instantNow() instant {
 	now := time.Now()
 	return instant{ran: now.Sub(processStart), wall: now.Round(0)}
