@@ -106,8 +106,7 @@ func zombieRuns(t *testing.T, kick bool) []chaos {
 	}
 	short := chaos{replicas: 3, tenants: 30, rounds: 500, ttl: 3 * time.Second, perSecond: 20, messages: 60_000}
 	if !kick {
-		short.rounds = 200
-		return []chaos{short.long(t)}
+		short.rounds, short.messages = 200, 24_000
 	}
 	return []chaos{short.long(t), chaos{replicas: 3, tenants: 30, rounds: 20, ttl: 15 * time.Second, perSecond: 20, messages: 9_000}.long(t)}
 }
