@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -88,4 +89,34 @@ func TestStoppedServer_HandsOverWithoutWaitingForItsLease(t *testing.T) {
 	}
 	asha.asks(t, shop, "menu")
 	w.movedUnharmed(t, shop, asha, 3)
+}
+
+func TestStoppedServer_WhileAPhoneIsBeingLinkedTheNextOneShowsACode(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, postgresDatabase(t), setting{"FLOWHQ_LEASE_TTL", slowLease.String()})
+	first := w.child
+	t.Cleanup(first.kill)
+	shop, asha := w.created(t, salon), w.customer(t, "Asha")
+	shop.does(t, "POST", "/worker/start", nil)
+	var old linkView
+	eventually(t, "the first replica shows a code", patience, func() (bool, string) {
+		old = shop.session(t)
+		return old.QR != "", fmt.Sprintf("%+v", old)
+	})
+	w.spawn(t, setting{"FLOWHQ_REPLICA_NAME", "second"})
+	if err := w.child.await(readyWithin); err != nil {
+		t.Fatal(err)
+	}
+	if now := shop.session(t); now.QR != old.QR || w.ownerOf(t, shop) != "e2e" {
+		t.Fatalf("before the first replica ends, %q shows %+v, want the first and its code", w.ownerOf(t, shop), now)
+	}
+	first.stop(t)
+	eventually(t, "the second replica shows a code of its own", patience, func() (bool, string) {
+		now, name := shop.session(t), w.ownerOf(t, shop)
+		return name == "second" && now.QR != "" && now.QR != old.QR, fmt.Sprintf("%q shows %+v", name, now)
+	})
+	shop.scanned(t)
+	shop.becomes(t, "ACTIVE")
+	asha.asks(t, shop, "menu")
+	w.movedUnharmed(t, shop, asha, 1)
 }
