@@ -24,5 +24,7 @@ chaos: ## the crash tests in full; hours
 	scripts/setup.sh
 	go build -o bin/flowhq .
 	scripts/previous.sh bin/flowhq-previous
-	FLOWHQ_BINARY=$(CURDIR)/bin/flowhq FLOWHQ_PREVIOUS_BINARY=$(CURDIR)/bin/flowhq-previous FLOWHQ_CHAOS=full scripts/with-postgres.sh go test -timeout 12h -parallel 1 -run 'Crash|Flood|Redelivery|RetryReceipt|LostAck|Backlog|Database|Fleet|Zombie|Partition|Clock|Deploy' -v ./e2e
-	FLOWHQ_CHAOS=full go test -timeout 1h -run 'TestStore_' -v ./worker/whatsapp
+	failed=0; \
+	FLOWHQ_BINARY=$(CURDIR)/bin/flowhq FLOWHQ_PREVIOUS_BINARY=$(CURDIR)/bin/flowhq-previous FLOWHQ_CHAOS=full scripts/with-postgres.sh go test -timeout 12h -parallel 1 -run 'Crash|Flood|Redelivery|RetryReceipt|LostAck|Backlog|Database|Fleet|Zombie|Partition|Clock|Deploy' -v ./e2e || failed=1; \
+	FLOWHQ_CHAOS=full scripts/with-postgres.sh go test -timeout 1h -run 'TestStore_' -v ./worker/whatsapp || failed=1; \
+	exit $$failed

@@ -96,6 +96,9 @@ func TestDrainedServer_HandsItsTenantsOverAndTakesNoneUntilItServesAgain(t *test
 	if n := asha.shown(shop); n != 3 {
 		t.Errorf("the customer sees %d answers to 3 messages", n)
 	}
+	if n := w.wa.Ledger().CounterReuse; n != 0 {
+		t.Errorf("%d message keys were used twice by a process that lost the tenant and got it back", n)
+	}
 }
 
 func TestMetrics_CountWhatHappened(t *testing.T) {

@@ -126,8 +126,12 @@ func TestDatabaseOutage_NothingIsLostAndAllGoesOn(t *testing.T) {
 			if a, j := asha.shown(shop), juma.shown(other); a != 5 || j != 5 {
 				t.Errorf("the customers see %d and %d answers to 5 messages each", a, j)
 			}
-			if n := w.wa.Ledger().RetriesFromBot; n != 0 {
-				t.Errorf("the outage made the bot ask for %d messages again; each is a risk of loss", n)
+			l := w.wa.Ledger()
+			if l.RetriesFromBot != 0 {
+				t.Errorf("the outage made the bot ask for %d messages again; each is a risk of loss", l.RetriesFromBot)
+			}
+			if l.CounterReuse != 0 {
+				t.Errorf("%d message keys were used twice", l.CounterReuse)
 			}
 			select {
 			case <-w.child.exited:

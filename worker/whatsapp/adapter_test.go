@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +17,7 @@ import (
 	"flowhq/domain/flow"
 	"flowhq/simulator"
 	"flowhq/store"
+	"flowhq/store/storetest"
 	"flowhq/worker"
 	"flowhq/worker/whatsapp"
 )
@@ -33,9 +33,15 @@ type world struct {
 	stop    func()
 }
 
-// newWorld starts everything. Each change may put something between the worker
-// and its services, or the adapter and its store.
+// newWorld starts everything on a SQLite file. Each change may put something
+// between the worker and its services, or the adapter and its store.
 func newWorld(t *testing.T, unsafe whatsapp.Unsafe, changes ...func(*worker.Services)) *world {
+	t.Helper()
+	return newWorldOn(t, storetest.SQLite(t), unsafe, changes...)
+}
+
+// newWorldOn is newWorld with the address of a database.
+func newWorldOn(t *testing.T, url string, unsafe whatsapp.Unsafe, changes ...func(*worker.Services)) *world {
 	t.Helper()
 	sim, err := simulator.Start(simulator.Options{Seed: 1})
 	if err != nil {
@@ -51,7 +57,7 @@ func newWorld(t *testing.T, unsafe whatsapp.Unsafe, changes ...func(*worker.Serv
 	log := new(testWriter)
 	t.Cleanup(func() { log.show(t) })
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	s, err := store.Open(ctx, store.Options{URL: "file:" + filepath.Join(t.TempDir(), "flowhq.db"), ReplicaID: self.ID, Logger: logger,
+	s, err := store.Open(ctx, store.Options{URL: url, ReplicaID: self.ID, Logger: logger,
 		Migrations: os.DirFS("../../migrations")})
 	if err != nil {
 		t.Fatal(err)

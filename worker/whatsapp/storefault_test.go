@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"flowhq/simulator"
+	"flowhq/store/storetest"
 	"flowhq/worker"
 	"flowhq/worker/whatsapp"
 )
@@ -124,9 +125,18 @@ func TestStore_EveryMethodOnTheWayOfAMessageHasACase(t *testing.T) {
 	}
 }
 
-func TestStore_FailingLosesNothingAndTheBotGoesOn(t *testing.T) {
+// onBoth runs a test on a SQLite file and, where there is a cluster, on Postgres.
+func onBoth(t *testing.T, run func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { run(t, storetest.SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { run(t, storetest.Postgres(t)) })
+}
+
+func TestStore_FailingLosesNothingAndTheBotGoesOn(t *testing.T) { onBoth(t, losesNothing) }
+
+func losesNothing(t *testing.T, url string) {
 	fs := newFaults()
-	w := newWorld(t, whatsapp.Unsafe{}, fs.between)
+	w := newWorldOn(t, url, whatsapp.Unsafe{}, fs.between)
 	var single, shared trials
 	for _, p := range ports {
 		for method, provoke := range p.cases {
@@ -149,9 +159,11 @@ func TestStore_FailingLosesNothingAndTheBotGoesOn(t *testing.T) {
 // connection that begins waits behind it, so they have their turn by themselves.
 var sharedCalls = map[string]bool{"Finish": true, "Ticks": true}
 
-func TestStore_FailingKeepsWhatIsPutIntoQuarantine(t *testing.T) {
+func TestStore_FailingKeepsWhatIsPutIntoQuarantine(t *testing.T) { onBoth(t, keepsQuarantine) }
+
+func keepsQuarantine(t *testing.T, url string) {
 	fs := newFaults()
-	w := newWorld(t, whatsapp.Unsafe{}, fs.between, func(s *worker.Services) { s.Engine = nil }) // every conversation breaks
+	w := newWorldOn(t, url, whatsapp.Unsafe{}, fs.between, func(s *worker.Services) { s.Engine = nil }) // every conversation breaks
 	var all trials
 	for _, m := range modes() {
 		tr := w.newTrial(fs, newFault("Quarantine", m))
@@ -161,7 +173,7 @@ func TestStore_FailingKeepsWhatIsPutIntoQuarantine(t *testing.T) {
 	all.judge(t)
 	for _, tr := range all.list {
 		for _, id := range tr.written {
-			if n := tr.counts("SELECT count(*) FROM inbound_quarantine WHERE wa_id = ?", id); n != 1 {
+			if n := tr.counts("SELECT count(*) FROM inbound_quarantine WHERE wa_id = $1", id); n != 1 {
 				t.Errorf("%s: message %s is in quarantine %d times", tr.fault.mode, id, n)
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"go.mau.fi/whatsmeow/proto/waE2E"
@@ -199,14 +200,17 @@ func (tr *trial) plants() error {
 func (tr *trial) sent(c *simulator.Phone) func() error {
 	return func() error {
 		_, err := tr.tryAwait(tr.view, "answer on its way", func(domain.TenantView) bool {
-			return tr.counts("SELECT count(*) FROM outbox WHERE contact = ? AND status = 'sent'", c.Number()) == 1
+			return tr.counts("SELECT count(*) FROM outbox WHERE contact = $1 AND status = 'sent'", c.Number()) == 1
 		})
 		return err
 	}
 }
 
 func (tr *trial) counts(query string, args ...any) int {
-	db, _ := tr.store.DBForWhatsApp()
+	db, dialect := tr.store.DBForWhatsApp()
+	if dialect == "sqlite" {
+		query = strings.ReplaceAll(query, "$", "?")
+	}
 	n := -1
 	_ = db.QueryRow(query, args...).Scan(&n) // -1 is no count that anybody waits for
 	return n
@@ -234,7 +238,7 @@ func (tr *trial) damage() error {
 	var all []error
 	note := func(format string, args ...any) { all = append(all, fmt.Errorf(format, args...)) }
 	for _, id := range tr.written {
-		if n := tr.counts("SELECT count(*) FROM message_logs WHERE wa_message_id = ? AND direction = 'IN'", id); n != 1 {
+		if n := tr.counts("SELECT count(*) FROM message_logs WHERE wa_message_id = $1 AND direction = 'IN'", id); n != 1 {
 			note("message %s is logged %d times", id, n)
 		}
 	}
