@@ -38,6 +38,25 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	return view, nil
 }
 
+// look renews the replica's row, buries who is dead, and says who is left: with
+// the dead in view it would leave a part of their tenants to them.
+func (p *Pool) look(ctx context.Context) (domain.ClusterView, error) {
+	view, err := p.heartbeat(ctx)
+	if err != nil || view.State == "" {
+		return view, err
+	}
+	p.renewed(p.beaten)
+	if p.cut.Load() {
+		return view, nil // it gives everything back first
+	}
+	var freed int
+	p.alive(ctx, func() { freed = p.bury(ctx) })
+	if freed == 0 {
+		return view, nil
+	}
+	return p.heartbeat(ctx)
+}
+
 // badClock is how far the clocks of a replica and of the database may be apart
 // before people are told: the age of messages is by the first, and what was
 // written by other replicas is by theirs.
@@ -54,19 +73,21 @@ func (p *Pool) compareClocks(database, own time.Time) {
 	p.skewed = wrong
 }
 
-// bury frees the leases of replicas that are dead. The database wakes all who
-// may take them.
-func (p *Pool) bury(ctx context.Context) {
+// bury frees the leases of replicas that are dead, and says how many. The
+// database wakes all who may take them.
+func (p *Pool) bury(ctx context.Context) (freed int) {
 	if p.cut.Load() {
-		return // nobody judges others while nobody can say whether it lives itself
+		return 0 // nobody judges others while nobody can say whether it lives itself
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Tick)
 	defer cancel()
-	if freed, err := p.svc.Leases.Bury(ctx, p.self, p.seesOthers()); err != nil {
+	freed, err := p.svc.Leases.Bury(ctx, p.self, p.seesOthers())
+	if err != nil {
 		p.svc.Logger.Warn("dead replicas are not buried", "error", err)
 	} else if freed > 0 {
 		p.svc.Logger.Info("took over from a dead replica", "leases", freed)
 	}
+	return freed
 }
 
 // inspectAt looks at the others again at the moment when the first of them may

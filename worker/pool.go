@@ -109,7 +109,7 @@ func (p *Pool) tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Soft)
 	defer cancel()
 	p.beaten = instantNow()
-	view, err := p.heartbeat(ctx)
+	view, err := p.look(ctx)
 	if err != nil {
 		p.svc.Logger.Warn("heartbeat failed", "error", err)
 		p.contact = instantNow()
@@ -121,7 +121,6 @@ func (p *Pool) tick(ctx context.Context) error {
 		}
 		return ErrBuried
 	}
-	p.renewed(p.beaten)
 	p.alive(ctx, func() { err = p.turn(ctx, view) })
 	return err
 }
@@ -131,7 +130,6 @@ func (p *Pool) turn(ctx context.Context, view domain.ClusterView) error {
 	if p.cut.Load() {
 		return p.regain(ctx)
 	}
-	p.bury(ctx)
 	p.inspectAt(view)
 	p.takers = takers(view.Peers)
 	p.sweep(p.beaten.wall)
