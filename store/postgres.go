@@ -29,11 +29,12 @@ var runtimeParams = map[string]string{
 	"join_collapse_limit":                 "1",
 }
 
-// migrationParams let a migration take its time. The fence of the WhatsApp
+// migrationParams let a migration take its time, but none of it while others
+// wait behind it: see patience.go. The fence of the WhatsApp
 // tables lets connections with this mark pass: schema changes belong to no tenant.
 var migrationParams = map[string]string{
 	"statement_timeout":   "0",
-	"lock_timeout":        "60s",
+	"lock_timeout":        "1500ms",
 	"flowhq.maintenance":  "on",
 	"client_min_messages": "warning",
 }
