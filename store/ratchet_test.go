@@ -168,6 +168,38 @@ func TestBuffered_KeepsAPlaintextUntilItIsCleared(t *testing.T) {
 	})
 }
 
+func TestWipe_LetsTheNextOwnerShowACode(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.report(domain.LinkReport{Event: domain.EventConnected, JID: jid})
+		must(t, w.Ratchet().Wipe(t.Context(), w.tenure, jid))
+		// The process dies here, before it reports the unlinking.
+		v, err := w.Tenants().Get(t.Context(), w.tenant.ID)
+		must(t, err)
+		wantStates(t, v, domain.TenantQRPending, domain.SessionDisconnected, domain.WorkerRunning)
+		must(t, w.Leases().Release(t.Context(), []domain.Tenure{w.tenure}, 0))
+		taken, err := w.Leases().Acquire(t.Context(), w.ReplicaID(), 1)
+		must(t, err)
+		w.tenure = taken[0].Tenure
+		v = w.report(domain.LinkReport{Event: domain.EventQR, QR: "2@code"})
+		wantStates(t, v, domain.TenantQRPending, domain.SessionQRReady, domain.WorkerRunning)
+		if v.Session.QR != "2@code" || v.Session.JID != "" || taken[0].DeviceJID != "" {
+			t.Errorf("session %+v, lease %+v", v.Session, taken[0])
+		}
+	})
+}
+
+func TestWipe_OfAnotherDeviceLeavesTheTenantLinked(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		before := w.report(domain.LinkReport{Event: domain.EventConnected, JID: jid})
+		must(t, w.Ratchet().Wipe(t.Context(), w.tenure, otherJID))
+		after, err := w.Tenants().Get(t.Context(), w.tenant.ID)
+		must(t, err)
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Errorf("the tenant changed (-before +after):\n%s", diff)
+		}
+	})
+}
+
 func TestSweep_DeletesOldHashesOfAllDevices(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		other := storetest.Serve(t, w.Store, storetest.NewTenant(t, w.Store))
