@@ -179,7 +179,7 @@ func (f fakeLeases) Heartbeat(_ context.Context, r domain.Replica, accepted [][]
 
 func (r *leaseRow) free(replica uuid.UUID) bool {
 	now := time.Now()
-	return r.Replica == uuid.Nil && r.Wanted && !r.notBefore.After(now) && (r.avoid != replica || !r.avoidUntil.After(now))
+	return r.Replica == uuid.Nil && (r.Wanted || r.Command != domain.CommandNone) && !r.notBefore.After(now) && (r.avoid != replica || !r.avoidUntil.After(now))
 }
 
 func (f fakeLeases) Bury(context.Context, domain.Replica, bool) (int, error) { return 0, nil }

@@ -51,7 +51,8 @@ type Leases interface {
 	// Retire marks the replica dead on a clean shutdown.
 	Retire(ctx context.Context, replica uuid.UUID) error
 	// CommandDone clears a command that the owner has carried out, and says
-	// whether the tenant is wanted from now on.
+	// whether the tenant is wanted from now on. CommandDelete removes the tenant,
+	// step by step: an error may leave a part of it, and the next call goes on.
 	CommandDone(ctx context.Context, t domain.Tenure, done domain.Command, wanted bool) error
 }
 
