@@ -39,6 +39,13 @@ var migrationParams = map[string]string{
 	"client_min_messages": "warning",
 }
 
+// silentFor is how long a connection to Postgres may be cut without a word until
+// the kernel ends it, whether it waits for an answer or for a hint.
+const silentFor = 10 * time.Second
+
+var databaseDialer = &net.Dialer{Control: giveUpOnSilence,
+	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silentFor / 2, Interval: silentFor / 5, Count: 2}}
+
 func parsePostgres(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
 	if err != nil { // its text may quote the address with the password
@@ -47,6 +54,7 @@ func parsePostgres(url string) (*pgx.ConnConfig, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
 	}
+	config.DialFunc = databaseDialer.DialContext
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	config.StatementCacheCapacity = 512
 	return config, nil
