@@ -200,43 +200,6 @@ func TestWipe_OfAnotherDeviceLeavesTheTenantLinked(t *testing.T) {
 	})
 }
 
-func TestSweep_DeletesOldHashesOfAllDevices(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		other := storetest.Serve(t, w.Store, storetest.NewTenant(t, w.Store))
-		storetest.Device(t, w.Store, other, otherJID)
-		for i, tenure := range []domain.Tenure{w.tenure, other} {
-			writes := ratchetWrites()
-			writes.JID = []string{jid, otherJID}[i]
-			must(t, w.Ratchet().Save(t.Context(), tenure, writes, uuid.Nil))
-		}
-		stranger := storetest.Another(t, w.Store) // sweeping needs no lease
-		must(t, stranger.Ratchet().Sweep(t.Context(), time.Hour))
-		if n := count(t, w.Store, "SELECT count(*) FROM whatsmeow_event_buffer"); n != 2 {
-			t.Errorf("%d hashes are left, want the young ones", n)
-		}
-		must(t, stranger.Ratchet().Sweep(t.Context(), -time.Hour))
-		if n := count(t, w.Store, "SELECT count(*) FROM whatsmeow_event_buffer"); n != 0 {
-			t.Errorf("%d hashes are left", n)
-		}
-	})
-}
-
-func TestSweep_ForgetsMessagesThatWhatsAppHasForgotten(t *testing.T) {
-	inWorld(t, func(t *testing.T, w *world) {
-		w.mustReceive(incoming("old", "x"), silent)
-		db, _ := w.DBForWhatsApp()
-		for i, age := range []time.Duration{46 * 24 * time.Hour, 44 * 24 * time.Hour} {
-			_, err := db.ExecContext(t.Context(), "UPDATE inbound_seen SET seen_at = $1", domain.Now().Add(-age))
-			must(t, err)
-			w.mustReceive(incoming("young"+fmt.Sprint(i), "x"), silent)
-			must(t, w.Ratchet().Sweep(t.Context(), time.Hour))
-			if n, want := count(t, w.Store, "SELECT count(*) FROM inbound_seen"), 2+2*i; n != want {
-				t.Errorf("after %v %d keys are left, want %d", age, n, want)
-			}
-		}
-	})
-}
-
 // preKeys makes n keys from the first free id on.
 func preKeys(n int) func(first uint32) []domain.PreKeyPair {
 	return func(first uint32) (pairs []domain.PreKeyPair) {
