@@ -26,8 +26,9 @@ type Tenants interface {
 	// Steer applies what a person wants (start, stop, restart, reset) through
 	// domain.Lifecycle and leaves the wish in the lease row for the owner.
 	Steer(ctx context.Context, id uuid.UUID, e domain.Event) (domain.TenantView, error)
-	// Delete removes a tenant that nobody serves at once; otherwise the owner
-	// is told to unlink and remove it, and done is false.
+	// Delete removes a tenant at once that nobody serves and that has no long
+	// history; otherwise its owner, or who takes it next, is told to unlink and
+	// remove it, and done is false.
 	Delete(ctx context.Context, id uuid.UUID) (done bool, err error)
 }
 

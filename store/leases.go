@@ -226,9 +226,15 @@ var commandDone = statement(`UPDATE leases SET wanted = $5, command = '' WHERE t
 // CommandDone clears a command that the owner has carried out. The contract is
 // worker.Leases'. A person who asked for something else meanwhile is not
 // overruled: then neither the command nor what is wanted changes. A tenant
-// whose deletion is done is removed.
+// whose deletion is done is removed, the history first and in steps: when that
+// fails, the next call goes on from there.
 func (l Leases) CommandDone(ctx context.Context, t domain.Tenure, done domain.Command, wanted bool) (err error) {
 	defer translated("acknowledge command", &err)
+	if done == domain.CommandDelete {
+		if err := l.s.removeHistory(ctx, t); err != nil {
+			return err
+		}
+	}
 	var b batch
 	b.fence(t, "")
 	if done == domain.CommandDelete {

@@ -34,7 +34,7 @@ func (s *Store) Migrate(ctx context.Context, upgrade Upgrade) error {
 		return err
 	}
 	defer release()
-	return s.migrate(ctx, s.writer, upgrade)
+	return s.migrate(ctx, s.writer, upgrade, atOnce)
 }
 
 // migrationLock is the advisory lock under which one process migrates.
@@ -53,19 +53,23 @@ func (s *Store) migratePostgres(ctx context.Context, upgrade Upgrade) error {
 		return unreachable(config, err)
 	}
 	defer conn.Close() // ends the session and with it the lock
-	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
-		return translate("wait for another migration", err)
+	if err := takeTurn(ctx, conn, s.logger); err != nil {
+		return err
 	}
 	defer func() {
 		_, _ = conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(migrationLock))
 	}()
-	if err := s.migrate(ctx, db, upgrade); err != nil {
+	step := steps{db: db, logger: s.logger}.run
+	if err := s.migrate(ctx, db, upgrade, step); err != nil {
 		return err
 	}
-	return installFence(ctx, db)
+	return step(ctx, "the lease fence", func() error { return installFence(ctx, db) })
 }
 
-func (s *Store) migrate(ctx context.Context, db *sql.DB, upgrade Upgrade) error {
+// atOnce runs a step of a migration that nobody can be in the way of.
+func atOnce(_ context.Context, _ string, fn func() error) error { return fn() }
+
+func (s *Store) migrate(ctx context.Context, db *sql.DB, upgrade Upgrade, step func(ctx context.Context, what string, fn func() error) error) error {
 	provider, err := s.provider(db)
 	if err != nil {
 		return err
@@ -75,17 +79,16 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB, upgrade Upgrade) error 
 		return err
 	}
 	if current <= target {
-		if err := s.up(ctx, db, provider); err != nil {
+		if err := step(ctx, "the tables of Flow HQ", func() error { return s.up(ctx, db, provider) }); err != nil {
 			return err
 		}
 	}
 	if upgrade == nil {
 		return nil
 	}
-	if err := upgrade(ctx, db, s.whatsappDialect()); err != nil {
-		return translate("upgrade the WhatsApp tables", err)
-	}
-	return nil
+	return step(ctx, "the WhatsApp tables", func() error {
+		return translate("upgrade the WhatsApp tables", upgrade(ctx, db, s.whatsappDialect()))
+	})
 }
 
 // settingNeeds keeps the newest version that a program must know to use this

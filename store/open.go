@@ -59,6 +59,7 @@ type Store struct {
 	write, read    *bun.DB
 	prepared       prepared // SQLite only
 	hints          *broadcaster
+	swept          swept // Postgres only
 
 	path string // of the SQLite file
 	mu   sync.Mutex

@@ -29,14 +29,22 @@ var runtimeParams = map[string]string{
 	"join_collapse_limit":                 "1",
 }
 
-// migrationParams let a migration take its time. The fence of the WhatsApp
+// migrationParams let a migration take its time, but none of it while others
+// wait behind it: see patience.go. The fence of the WhatsApp
 // tables lets connections with this mark pass: schema changes belong to no tenant.
 var migrationParams = map[string]string{
 	"statement_timeout":   "0",
-	"lock_timeout":        "60s",
+	"lock_timeout":        "1500ms",
 	"flowhq.maintenance":  "on",
 	"client_min_messages": "warning",
 }
+
+// silentFor is how long a connection to Postgres may be cut without a word until
+// the kernel ends it, whether it waits for an answer or for a hint.
+const silentFor = 10 * time.Second
+
+var databaseDialer = &net.Dialer{Control: giveUpOnSilence,
+	KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silentFor / 2, Interval: silentFor / 5, Count: 2}}
 
 func parsePostgres(url string) (*pgx.ConnConfig, error) {
 	config, err := pgx.ParseConfig(url)
@@ -46,6 +54,7 @@ func parsePostgres(url string) (*pgx.ConnConfig, error) {
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = 5 * time.Second
 	}
+	config.DialFunc = databaseDialer.DialContext
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheStatement
 	config.StatementCacheCapacity = 512
 	return config, nil

@@ -37,6 +37,14 @@ var (
 	bindDevice     = statement(`UPDATE leases SET device_jid = $2 WHERE tenant_id = $1`)
 	unbindDevice   = statement(`UPDATE leases SET device_jid = NULL WHERE tenant_id = $1 AND device_jid = $2`)
 
+	// What people see follows the lease in the same transaction. Else a process
+	// that dies before it reports the unlinking leaves a tenant that counts as
+	// linked, and the next owner may not show it a code.
+	showUnlinked = statement(`UPDATE whatsapp_sessions SET jid = '', state = 'DISCONNECTED', updated_at = $2
+		WHERE tenant_id = $1 AND jid <> '' AND NOT EXISTS (SELECT 1 FROM leases WHERE tenant_id = $1 AND device_jid IS NOT NULL)`)
+	showUnlinkedTenant = statement(`UPDATE tenants SET status = CASE status WHEN 'ACTIVE' THEN 'QR_PENDING' ELSE 'NEW' END, updated_at = $2
+		WHERE id = $1 AND status IN ('ACTIVE', 'PAUSED') AND NOT EXISTS (SELECT 1 FROM leases WHERE tenant_id = $1 AND device_jid IS NOT NULL)`)
+
 	dropDevice = statement(`DELETE FROM whatsmeow_device WHERE jid = $1`)
 	dropTokens = statement(`DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = $1`)
 
@@ -137,6 +145,8 @@ func (r Ratchet) Wipe(ctx context.Context, t domain.Tenure, jid string) (err err
 		var out batch
 		out.wipeDevice(t.TenantID, jid)
 		out.add(unbindDevice, t.TenantID, jid)
+		out.add(showUnlinked, t.TenantID, domain.Now())
+		out.add(showUnlinkedTenant, t.TenantID, domain.Now())
 		out.add(commit)
 		return c.run(ctx, &out)
 	})

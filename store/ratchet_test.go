@@ -168,39 +168,34 @@ func TestBuffered_KeepsAPlaintextUntilItIsCleared(t *testing.T) {
 	})
 }
 
-func TestSweep_DeletesOldHashesOfAllDevices(t *testing.T) {
+func TestWipe_LetsTheNextOwnerShowACode(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		other := storetest.Serve(t, w.Store, storetest.NewTenant(t, w.Store))
-		storetest.Device(t, w.Store, other, otherJID)
-		for i, tenure := range []domain.Tenure{w.tenure, other} {
-			writes := ratchetWrites()
-			writes.JID = []string{jid, otherJID}[i]
-			must(t, w.Ratchet().Save(t.Context(), tenure, writes, uuid.Nil))
-		}
-		stranger := storetest.Another(t, w.Store) // sweeping needs no lease
-		must(t, stranger.Ratchet().Sweep(t.Context(), time.Hour))
-		if n := count(t, w.Store, "SELECT count(*) FROM whatsmeow_event_buffer"); n != 2 {
-			t.Errorf("%d hashes are left, want the young ones", n)
-		}
-		must(t, stranger.Ratchet().Sweep(t.Context(), -time.Hour))
-		if n := count(t, w.Store, "SELECT count(*) FROM whatsmeow_event_buffer"); n != 0 {
-			t.Errorf("%d hashes are left", n)
+		w.report(domain.LinkReport{Event: domain.EventConnected, JID: jid})
+		must(t, w.Ratchet().Wipe(t.Context(), w.tenure, jid))
+		// The process dies here, before it reports the unlinking.
+		v, err := w.Tenants().Get(t.Context(), w.tenant.ID)
+		must(t, err)
+		wantStates(t, v, domain.TenantQRPending, domain.SessionDisconnected, domain.WorkerRunning)
+		must(t, w.Leases().Release(t.Context(), []domain.Tenure{w.tenure}, 0))
+		taken, err := w.Leases().Acquire(t.Context(), w.ReplicaID(), 1)
+		must(t, err)
+		w.tenure = taken[0].Tenure
+		v = w.report(domain.LinkReport{Event: domain.EventQR, QR: "2@code"})
+		wantStates(t, v, domain.TenantQRPending, domain.SessionQRReady, domain.WorkerRunning)
+		if v.Session.QR != "2@code" || v.Session.JID != "" || taken[0].DeviceJID != "" {
+			t.Errorf("session %+v, lease %+v", v.Session, taken[0])
 		}
 	})
 }
 
-func TestSweep_ForgetsMessagesThatWhatsAppHasForgotten(t *testing.T) {
+func TestWipe_OfAnotherDeviceLeavesTheTenantLinked(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		w.mustReceive(incoming("old", "x"), silent)
-		db, _ := w.DBForWhatsApp()
-		for i, age := range []time.Duration{46 * 24 * time.Hour, 44 * 24 * time.Hour} {
-			_, err := db.ExecContext(t.Context(), "UPDATE inbound_seen SET seen_at = $1", domain.Now().Add(-age))
-			must(t, err)
-			w.mustReceive(incoming("young"+fmt.Sprint(i), "x"), silent)
-			must(t, w.Ratchet().Sweep(t.Context(), time.Hour))
-			if n, want := count(t, w.Store, "SELECT count(*) FROM inbound_seen"), 2+2*i; n != want {
-				t.Errorf("after %v %d keys are left, want %d", age, n, want)
-			}
+		before := w.report(domain.LinkReport{Event: domain.EventConnected, JID: jid})
+		must(t, w.Ratchet().Wipe(t.Context(), w.tenure, otherJID))
+		after, err := w.Tenants().Get(t.Context(), w.tenant.ID)
+		must(t, err)
+		if diff := cmp.Diff(before, after); diff != "" {
+			t.Errorf("the tenant changed (-before +after):\n%s", diff)
 		}
 	})
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/uptrace/bun"
@@ -9,9 +11,44 @@ import (
 	"flowhq/domain"
 )
 
-// A tenant is removed in one transaction by whoever holds its lease: the fence
-// around the WhatsApp tables lets nobody else delete its device.
+// A tenant is removed by whoever holds its lease: the fence around the WhatsApp
+// tables lets nobody else delete its device. What grows with its customers goes
+// first, in short transactions of their own, so that years of messages need
+// neither a statement nor a transaction that lasts, and a removal that is
+// interrupted goes on where it was. The rest goes in one transaction.
+
+const (
+	// removeBatch is how many rows one of those transactions deletes.
+	removeBatch = 1000
+	// longHistory rows in a table are too many to be deleted while somebody waits.
+	longHistory = 10 * removeBatch
+)
+
+// grows are the tables that do, with the column that follows the tenant in their key.
+var grows = []struct{ table, key string }{{"message_logs", "id"}, {"outbox", "id"}, {"inbound_seen", "wa_key"}, {"inbound_quarantine", "id"},
+	{"conversations", "contact"}, {"appointments", "id"}, {"customers", "id"}, {"tenant_events", "id"}, {"lease_terms", "epoch"}}
+
 var (
+	removeSome = func() (all []*query) {
+		for _, g := range grows {
+			// The order is that of the key: without it a tenant of which nothing is left
+			// may be looked for in all rows of the table.
+			some := fmt.Sprintf(`SELECT ROW FROM %s WHERE tenant_id = $1 ORDER BY tenant_id, %s LIMIT %d`, g.table, g.key, removeBatch)
+			all = append(all, statements(
+				`DELETE FROM `+g.table+` WHERE ctid = ANY(ARRAY(`+strings.Replace(some, "ROW", "ctid", 1)+`))`,
+				sqliteText(`DELETE FROM `+g.table+` WHERE rowid IN (`+strings.Replace(some, "ROW", "rowid", 1)+`)`)))
+		}
+		return all
+	}()
+
+	hasLongHistory = func() *query {
+		var rows []string
+		for _, g := range grows {
+			rows = append(rows, fmt.Sprintf(`(SELECT 1 FROM %s WHERE tenant_id = $1 ORDER BY tenant_id, %s LIMIT 1 OFFSET %d)`, g.table, g.key, longHistory))
+		}
+		return statement(`SELECT coalesce(` + strings.Join(rows, ", ") + `) IS NOT NULL`)
+	}()
+
 	takeUnowned = statement(`UPDATE leases SET owner = $2, epoch = epoch + 1 WHERE tenant_id = $1 AND owner IS NULL RETURNING tenant_id`)
 
 	wipeTokens = statement(`DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = (SELECT device_jid FROM leases WHERE tenant_id = $1)`)
@@ -30,13 +67,26 @@ var (
 		ON CONFLICT (key) DO UPDATE SET value = CAST(CAST(settings.value AS bigint) + 1 AS text), updated_at = excluded.updated_at`)
 
 	wipePreKeys = statement(`DELETE FROM prekeys WHERE tenant_id = $1`)
-
-	// patience is for tenants with a long history.
-	patience = statements(`SET LOCAL statement_timeout = '120s'`, `SELECT 1`)
 )
 
+// removeHistory deletes what grows, as far as it comes before ctx ends.
+func (s *Store) removeHistory(ctx context.Context, t domain.Tenure) error {
+	for _, some := range removeSome {
+		for n := int64(removeBatch); n >= removeBatch; {
+			n = 0
+			var b batch
+			b.fence(t, "")
+			b.counted(&n, some, t.TenantID)
+			if err := s.runBatch(ctx, &b); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// removeTenant deletes what is left of a tenant.
 func (b *batch) removeTenant(id uuid.UUID) {
-	b.add(patience)
 	b.add(wipeTokens, id)
 	b.add(wipeKeys, id)
 	b.add(wipePreKeys, id)
@@ -48,20 +98,29 @@ func (b *batch) removeTenant(id uuid.UUID) {
 	b.add(wipeTenant, id)
 }
 
-// Delete removes a tenant that nobody serves at once. The contract is
-// handlers.Tenants'.
+// Delete removes a tenant at once that nobody serves and that has no long
+// history. The contract is handlers.Tenants'.
 func (t Tenants) Delete(ctx context.Context, id uuid.UUID) (done bool, err error) {
 	defer translated("delete tenant", &err)
 	err = t.s.session(ctx, func(c session) error {
 		done = false
+		var long bool
 		var take batch
 		take.add(begin)
 		take.read(func(found rows) error {
 			done = found.Next()
 			return found.Err()
 		}, takeUnowned, id, t.s.replica)
+		take.read(func(found rows) error {
+			found.Next()
+			return orElse(found.Err(), found.Scan(&long))
+		}, hasLongHistory, id)
 		if err := c.run(ctx, &take); err != nil || !done {
 			return err
+		}
+		if long {
+			done = false // a replica takes its time for it
+			return nil
 		}
 		var remove batch
 		remove.removeTenant(id)

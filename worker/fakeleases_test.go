@@ -67,7 +67,7 @@ func (f fakeLeases) Heartbeat(_ context.Context, r domain.Replica, accepted [][]
 
 func (r *leaseRow) free(replica uuid.UUID) bool {
 	now := time.Now()
-	return r.Replica == uuid.Nil && r.Wanted && !r.notBefore.After(now) && (r.avoid != replica || !r.avoidUntil.After(now))
+	return r.Replica == uuid.Nil && (r.Wanted || r.Command != domain.CommandNone) && !r.notBefore.After(now) && (r.avoid != replica || !r.avoidUntil.After(now))
 }
 
 func (f fakeLeases) Bury(ctx context.Context, _ domain.Replica, _ bool) (int, error) {

@@ -116,12 +116,33 @@ func (r *runner) goodbye(c domain.Command, phone Phone) bool {
 		}
 		r.jid = ""
 	}
-	if c == domain.CommandReset {
+	if c == domain.CommandDelete {
+		r.remove()
+	} else {
 		r.report(domain.LinkReport{Event: domain.EventReset, Unlinked: true, Reason: domain.ReasonNone})
+		r.acknowledge(c, false)
 	}
-	r.acknowledge(c, false)
 	r.cancel(errReleased)
 	return true
+}
+
+const (
+	// removeDeadline bounds one attempt to remove a tenant; what was removed is
+	// stored bit by bit.
+	removeDeadline = time.Minute
+	// removeAgain is how long a tenant rests that could not be removed to the end.
+	removeAgain = time.Minute
+)
+
+// remove removes the tenant from the database. When it fails, another owner goes
+// on from there, but not at once: nobody knows why it failed.
+func (r *runner) remove() {
+	ctx, cancel := context.WithTimeout(r.ctx, removeDeadline)
+	defer cancel()
+	if err := r.svc.Leases.CommandDone(ctx, r.tenure, domain.CommandDelete, false); err != nil {
+		r.rests = removeAgain
+		r.logger.Error("the tenant is not removed yet; it goes on later", "after", removeAgain, "error", err)
+	}
 }
 
 // pairingCode answers the wish to link by phone number. Without a connection

@@ -51,7 +51,8 @@ type Leases interface {
 	// Retire marks the replica dead on a clean shutdown.
 	Retire(ctx context.Context, replica uuid.UUID) error
 	// CommandDone clears a command that the owner has carried out, and says
-	// whether the tenant is wanted from now on.
+	// whether the tenant is wanted from now on. CommandDelete removes the tenant,
+	// step by step: an error may leave a part of it, and the next call goes on.
 	CommandDone(ctx context.Context, t domain.Tenure, done domain.Command, wanted bool) error
 }
 
@@ -136,7 +137,8 @@ type Ratchet interface {
 	// HasPNSessions reports whether sessions are stored under a phone number,
 	// as "<digits>" without device, so that a migration to the LID is due.
 	HasPNSessions(ctx context.Context, jid, user string) (bool, error)
-	// Wipe deletes a device and all of its keys.
+	// Wipe deletes a device and all of its keys; from then on the tenant counts
+	// as not linked.
 	Wipe(ctx context.Context, t domain.Tenure, jid string) error
 	// Sweep deletes buffered hashes older than the age, of all devices.
 	Sweep(ctx context.Context, age time.Duration) error

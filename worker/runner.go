@@ -35,6 +35,7 @@ type runner struct {
 	wantsCode  bool // somebody asked for a pairing code
 	gaveCode   time.Time
 	restarted  time.Time
+	rests      time.Duration // how long nobody takes the tenant after this tenure
 	rounds     int
 	linkedAt   time.Time // when a phone was linked that has not connected yet
 	backoff    reconnectDelay

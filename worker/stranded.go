@@ -69,7 +69,7 @@ func (p *Pool) giveBack(ctx context.Context, r *runner) error {
 	if errors.Is(context.Cause(r.ctx), errStranded) {
 		return r.passOn(ctx)
 	}
-	return p.svc.Leases.Release(ctx, []domain.Tenure{r.tenure}, 0)
+	return p.svc.Leases.Release(ctx, []domain.Tenure{r.tenure}, r.rests)
 }
 
 // passOn leaves the tenant to another replica and tells people when it is tried again.

@@ -83,16 +83,25 @@ func (e *storeError) Is(target error) bool { return target == context.Canceled }
 // retryStore is how long a call is repeated while the database is away.
 const retryStore = 5 * time.Second
 
+// callDeadline bounds a call with all its repetitions. whatsmeow's contexts have
+// no end, and a connection to the database that was cut without a word answers
+// only when TCP gives up. It is longer than the database's own limit for a
+// statement and shorter than the wait of Close.
+const callDeadline = retryStore + time.Second
+
 // guarded runs one call of the store: it is refused when the connection is
-// closed and repeated while the database is away; any other failure poisons
-// the connection first and is then returned as a cancellation. Every call is an
-// upsert, a keyed delete or a read, so repeating one is safe.
+// closed and repeated while the database is away; any other failure, and one
+// that outlasts callDeadline, poisons the connection first and is then returned
+// as a cancellation. Every call is an upsert, a keyed delete or a read, so
+// repeating one is safe.
 func guarded[T any](ctx context.Context, g *gate, fn func(context.Context) (T, error)) (T, error) {
 	var zero T
 	if err := g.enter(); err != nil {
 		return zero, err
 	}
 	defer g.leave()
+	ctx, cancel := context.WithTimeout(ctx, callDeadline)
+	defer cancel()
 	give := time.Now().Add(retryStore)
 	for wait := 20 * time.Millisecond; ; wait *= 2 {
 		v, err := fn(ctx)

@@ -74,11 +74,13 @@ func (ph *phone) customer(info types.MessageInfo) person {
 			who.lid = jid
 		}
 	}
-	lids := ph.client.Store.LIDs
+	// The lookup goes on while the connection closes, for callDeadline at most: cut
+	// off, a customer would look like one whose number is not known.
+	lids, ctx := ph.client.Store.LIDs, context.WithoutCancel(ph.gate.ctx)
 	if who.pn.IsEmpty() {
-		who.pn, _ = lids.GetPNForLID(context.WithoutCancel(ph.gate.ctx), who.lid) // unknown is fine
+		who.pn, _ = lids.GetPNForLID(ctx, who.lid) // unknown is fine
 	} else if who.lid.IsEmpty() {
-		who.lid, _ = lids.GetLIDForPN(context.WithoutCancel(ph.gate.ctx), who.pn)
+		who.lid, _ = lids.GetLIDForPN(ctx, who.pn)
 	}
 	return who
 }

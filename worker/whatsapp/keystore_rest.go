@@ -189,30 +189,3 @@ func (ks *keyStore) GetAppStateMutationMAC(ctx context.Context, name string, ind
 		return ks.SQLStore.GetAppStateMutationMAC(ctx, name, indexMAC)
 	})
 }
-
-// lidStore is the map between numbers and LIDs, shared by all tenants, behind
-// the gate of one connection.
-type lidStore struct {
-	*gate
-	lids store.LIDStore
-}
-
-func (s *lidStore) PutManyLIDMappings(ctx context.Context, mappings []store.LIDMapping) error {
-	return guardedDo(ctx, s.gate, func(ctx context.Context) error { return s.lids.PutManyLIDMappings(ctx, mappings) })
-}
-
-func (s *lidStore) PutLIDMapping(ctx context.Context, lid, pn types.JID) error {
-	return guardedDo(ctx, s.gate, func(ctx context.Context) error { return s.lids.PutLIDMapping(ctx, lid, pn) })
-}
-
-func (s *lidStore) GetPNForLID(ctx context.Context, lid types.JID) (types.JID, error) {
-	return guarded(ctx, s.gate, func(ctx context.Context) (types.JID, error) { return s.lids.GetPNForLID(ctx, lid) })
-}
-
-func (s *lidStore) GetLIDForPN(ctx context.Context, pn types.JID) (types.JID, error) {
-	return guarded(ctx, s.gate, func(ctx context.Context) (types.JID, error) { return s.lids.GetLIDForPN(ctx, pn) })
-}
-
-func (s *lidStore) GetManyLIDsForPNs(ctx context.Context, pns []types.JID) (map[types.JID]types.JID, error) {
-	return guarded(ctx, s.gate, func(ctx context.Context) (map[types.JID]types.JID, error) { return s.lids.GetManyLIDsForPNs(ctx, pns) })
-}

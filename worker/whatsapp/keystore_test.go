@@ -69,7 +69,7 @@ func storesWithoutDatabase(t *testing.T) (*gate, map[reflect.Type]any) {
 	g := newGate(t.Context())
 	return g, map[reflect.Type]any{
 		reflect.TypeFor[store.AllSessionSpecificStores](): newKeyStore(g, container, someone, domain.Tenure{}, s.Ratchet(), nil, Unsafe{}),
-		reflect.TypeFor[store.LIDStore]():                 &lidStore{gate: g, lids: container.LIDMap},
+		reflect.TypeFor[store.LIDStore]():                 newLIDStore(g, func() store.LIDStore { return container.LIDMap }),
 	}
 }
 

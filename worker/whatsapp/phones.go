@@ -130,6 +130,8 @@ func (p *Phones) device(ctx context.Context, ph *phone, jid string) (*store.Devi
 		if err != nil {
 			return nil, fmt.Errorf("stored device id: %w", err)
 		}
+		ctx, cancel := context.WithTimeout(ctx, callDeadline)
+		defer cancel()
 		if device, err = p.container.GetDevice(ctx, id); err != nil {
 			return nil, &domain.Error{Kind: domain.KindUnavailable, Message: "The keys of this number could not be read.", Err: err}
 		}
@@ -139,7 +141,7 @@ func (p *Phones) device(ctx context.Context, ph *phone, jid string) (*store.Devi
 	} else {
 		ph.use(device)
 	}
-	device.LIDs = &lidStore{gate: ph.gate, lids: p.container.LIDMap}
+	device.LIDs = p.lids(ph.gate)
 	device.Container = &deviceStore{phone: ph}
 	return device, nil
 }
@@ -190,7 +192,7 @@ func (d *deviceStore) PutDevice(ctx context.Context, device *store.Device) error
 	}
 	if fresh {
 		d.use(device)
-		device.LIDs = &lidStore{gate: d.gate, lids: d.container.LIDMap}
+		device.LIDs = d.lids(d.gate)
 		device.Container = d
 	}
 	return nil

@@ -1,0 +1,72 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"flowhq/domain"
+	"flowhq/store"
+	"flowhq/store/storetest"
+)
+
+// serveHistory makes a tenant with so many messages and returns its tenure.
+func serveHistory(t testing.TB, s *store.Store, messages int) domain.Tenure {
+	t.Helper()
+	tenure := storetest.Serve(t, s, storetest.NewTenant(t, s))
+	id := "gen_random_uuid()"
+	if _, dialect := s.DBForWhatsApp(); dialect == "sqlite" {
+		id = "lower(hex(randomblob(16)))"
+	}
+	exec(t, s, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2)
+		INSERT INTO message_logs (tenant_id, id, direction, contact, from_number, to_number, message_text, kind, wa_message_id, status, reason, from_phone, created_at)
+		SELECT $1, `+id+`, 'IN', '+255700000001', '', '', 'habari', 'text', '', '', '', false, $3 FROM n`, tenure.TenantID, messages, domain.Now())
+	return tenure
+}
+
+func TestCommandDone_RemovesALongHistoryInManyShortAttempts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		messages := 20_000
+		if _, dialect := s.DBForWhatsApp(); dialect == "pgx" {
+			messages = 60_000 // it is faster
+		}
+		storetest.Replica(t, s, "a")
+		alike, tenure := serveHistory(t, s, messages), serveHistory(t, s, messages)
+		began := time.Now()
+		must(t, s.Leases().CommandDone(t.Context(), alike, domain.CommandDelete, false))
+		patience := time.Since(began) / 3
+
+		attempts, done := 0, false
+		for ; !done && attempts < 40; attempts++ {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			err := s.Leases().CommandDone(ctx, tenure, domain.CommandDelete, false)
+			cancel()
+			done = err == nil
+		}
+		if left := count(t, s, "SELECT count(*) FROM message_logs"); !done || left != 0 {
+			t.Errorf("after %d attempts of %v %d of %d messages are left", attempts, patience, left, messages)
+		}
+		_, err := s.Tenants().Get(t.Context(), tenure.TenantID)
+		wantKind(t, err, domain.KindNotFound)
+	})
+}
+
+func TestDelete_LeavesALongHistoryToAReplica(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		storetest.Replica(t, s, "a")
+		tenure := serveHistory(t, s, 10_001)
+		must(t, s.Leases().Release(t.Context(), []domain.Tenure{tenure}, 0))
+		done, err := s.Tenants().Delete(t.Context(), tenure.TenantID)
+		if err != nil || done {
+			t.Fatalf("done %v, error %v", done, err)
+		}
+		taken, err := s.Leases().Acquire(t.Context(), s.ReplicaID(), 10)
+		must(t, err)
+		if len(taken) != 1 || taken[0].Command != domain.CommandDelete {
+			t.Fatalf("leases %+v", taken)
+		}
+		must(t, s.Leases().CommandDone(t.Context(), taken[0].Tenure, domain.CommandDelete, false))
+		_, err = s.Tenants().Get(t.Context(), tenure.TenantID)
+		wantKind(t, err, domain.KindNotFound)
+	})
+}
