@@ -31,6 +31,7 @@ type sender struct {
 	reload   bool               // the database has rows that are not in queue
 	beyond   *queued            // from this row on the database may have rows that are not in queue; nil: none
 	phone    Phone              // nil while not connected
+	rests    time.Time          // nothing is sent before, because the last send found the connection ended
 	caught   bool               // the offline queue of this connection has arrived
 	caughtUp time.Time          // when rows of unknown outcome may be sent again
 	recheck  bool               // receipts may have settled rows of unknown outcome since they were read
@@ -63,7 +64,7 @@ func (s *sender) offer(rows []domain.Outbound) {
 func (s *sender) connected(p Phone) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.phone = p
+	s.phone, s.rests = p, time.Time{}
 	if p == nil {
 		s.caught = false
 		return
@@ -164,6 +165,12 @@ func (s *sender) next() (*queued, Phone, bool) {
 		s.mu.Lock()
 		if s.stopped || s.phone == nil {
 			s.running = false
+			s.mu.Unlock()
+			return nil, nil, false
+		}
+		if d := time.Until(s.rests); d > 0 {
+			s.running = false
+			s.startAfter(d)
 			s.mu.Unlock()
 			return nil, nil, false
 		}
@@ -280,10 +287,15 @@ func (s *sender) send(row *queued, phone Phone) {
 		s.finish(row, out)
 		return
 	}
-	s.failed(row, out, sendErrorOf(err))
+	s.failed(row, phone, out, sendErrorOf(err))
 }
 
-func (s *sender) failed(row *queued, out domain.Outcome, err *SendError) {
+// pausedFor is how long a sender rests when a send found the connection ended.
+// Its runner takes the phone away meanwhile; if it does not, the connection
+// lives and whoever waits for an answer must not wait for the next one.
+const pausedFor = 2 * time.Second
+
+func (s *sender) failed(row *queued, phone Phone, out domain.Outcome, err *SendError) {
 	s.svc.Logger.Info("message not sent", "tenant", s.tenure.TenantID, "message", row.ID, "attempt", out.Attempts, "error", err)
 	if err.Unknown {
 		s.svc.Metrics.Ambiguous.Inc()
@@ -293,7 +305,9 @@ func (s *sender) failed(row *queued, out domain.Outcome, err *SendError) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		row.Status, row.paced = domain.StatusSending, false
-		s.phone = nil // until connected again
+		if s.phone == phone { // not when the next connection is there already
+			s.rests = time.Now().Add(pausedFor)
+		}
 		if sendFenced(err) {
 			go s.lost(err)
 		}
