@@ -71,6 +71,7 @@ func TestAttempt_HoldsTheNextMessageBackWhileManyAnswersWaitButNotTheStoredOne(t
 func TestAttempt_TakesTheNextMessageAsSoonAsThereIsRoomForItsAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, d := writing()
+		defer d.closes()
 		load(t, d.sender)
 		for range domain.MaxOutboxPerChat {
 			d.answers("a")
@@ -79,6 +80,5 @@ func TestAttempt_TakesTheNextMessageAsSoonAsThereIsRoomForItsAnswer(t *testing.T
 		if _, held := a.stores(t, "a"); held < time.Second || held > 2*time.Second {
 			t.Errorf("it is held back for %s, want a second", held)
 		}
-		d.stop()
 	})
 }

@@ -41,9 +41,15 @@ func opened(t *testing.T, settings Settings, test func(t *testing.T, d *desk)) {
 		d := newDesk(settings)
 		d.connected(d.phone)
 		d.catchUp()
+		defer d.closes()
 		test(t, d)
-		d.stop()
 	})
+}
+
+// closes waits until nothing runs any more.
+func (d *desk) closes() {
+	d.stop()
+	time.Sleep(time.Second) // the outcomes are stored
 }
 
 // hurried are settings without the human pace.
@@ -60,6 +66,12 @@ func (d *desk) stored(rows ...domain.Outbound) {
 	for _, r := range rows {
 		d.open[r.ID] = r
 	}
+}
+
+// ordered stores rows of others and gives the hint.
+func (d *desk) ordered(rows ...domain.Outbound) {
+	d.stored(rows...)
+	d.wake()
 }
 
 // answers stores a reply to a customer and hands it over, as the inbox does.
@@ -158,4 +170,11 @@ func (w *wire) delivered(r domain.Outbound) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// count is how many messages went out.
+func (w *wire) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.sent)
 }

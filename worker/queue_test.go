@@ -22,7 +22,7 @@ func (w *waiting) Due(_ context.Context, _ uuid.UUID, limit int, _ []string) ([]
 }
 
 func outbound(contact string, lane domain.Lane) domain.Outbound {
-	return domain.Outbound{ID: domain.NewID(), Contact: contact, Lane: lane, Status: domain.StatusQueued}
+	return domain.Outbound{ID: domain.NewID(), Contact: contact, ChatJID: contact + "@lid", Lane: lane, Status: domain.StatusQueued}
 }
 
 func TestSender_LeavesAMessageInTheDatabaseWhileOlderOnesOfItsChatMayWaitThere(t *testing.T) {

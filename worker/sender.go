@@ -304,7 +304,7 @@ func (s *sender) failed(row *queued, phone Phone, out domain.Outcome, err *SendE
 	case SendPaused:
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		row.Status, row.paced = domain.StatusSending, false
+		row.Status, row.typed = domain.StatusSending, time.Time{}
 		if s.phone == phone { // not when the next connection is there already
 			s.rests = time.Now().Add(pausedFor)
 		}
