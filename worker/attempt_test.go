@@ -82,3 +82,18 @@ func TestAttempt_TakesTheNextMessageAsSoonAsThereIsRoomForItsAnswer(t *testing.T
 		}
 	})
 }
+
+func TestAttempt_HoldsNobodyBackForMessagesThatAnswerNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, d := writing()
+		rows := bulk(maxQueued)
+		for i := range domain.MaxOutboxPerChat {
+			rows[i].Contact = "a"
+		}
+		d.stored(rows...)
+		load(t, d.sender)
+		if _, held := a.stores(t, "a"); held != 0 {
+			t.Errorf("a customer's next message is held back for %s", held)
+		}
+	})
+}

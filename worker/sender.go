@@ -95,16 +95,21 @@ func (s *sender) wake() {
 	s.start()
 }
 
-// waiting counts the unsent rows in memory: of one chat, and of all.
+// waiting counts the unsent answers in memory: of one chat, and of all. What
+// others send is no reason to hold customers up.
 func (s *sender) waiting(contact string) (chat, all int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, q := range s.queue {
+		if q.Lane != domain.LaneReply {
+			continue
+		}
+		all++
 		if q.Contact == contact {
 			chat++
 		}
 	}
-	return chat, len(s.queue)
+	return chat, all
 }
 
 // finishUp lets no further send begin and waits for the one under way, at most
