@@ -82,23 +82,21 @@ func (d *desk) answers(contact string) domain.Outbound {
 	return r
 }
 
-func (d *desk) Due(_ context.Context, _ uuid.UUID, limit int, _ []string) (due []domain.Outbound, next time.Time, _ error) {
+func (d *desk) Due(_ context.Context, _ uuid.UUID, limit int, after *domain.Outbound) (due []domain.Outbound, next time.Time, _ error) {
 	d.rows.Lock()
 	defer d.rows.Unlock()
 	now := time.Now()
 	for _, r := range d.open {
-		if r.Attempts > 0 || !r.RunAt.After(now) {
+		switch {
+		case r.Attempts == 0 && r.RunAt.After(now):
+			if next.IsZero() || r.RunAt.Before(next) {
+				next = r.RunAt
+			}
+		case after == nil || before(&queued{Outbound: *after}, &queued{Outbound: r}):
 			due = append(due, r)
-		} else if next.IsZero() || r.RunAt.Before(next) {
-			next = r.RunAt
 		}
 	}
-	slices.SortFunc(due, func(a, b domain.Outbound) int {
-		if before(&queued{Outbound: a}, &queued{Outbound: b}) {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(due, func(a, b domain.Outbound) int { return precedence(&queued{Outbound: a}, &queued{Outbound: b}) })
 	return due[:min(limit, len(due))], next, nil
 }
 
@@ -140,6 +138,7 @@ func (w *wire) saying(says func(domain.Outbound) error) {
 }
 
 func (w *wire) Send(_ context.Context, r domain.Outbound) (time.Time, error) {
+	time.Sleep(10 * time.Millisecond) // WhatsApp's answer is on its way
 	w.mu.Lock()
 	says := w.says
 	w.mu.Unlock()

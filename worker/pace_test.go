@@ -34,7 +34,7 @@ func (w *wire) paced(t *testing.T) {
 
 func TestPace_AnAnswerGoesBeforeAllThatWaits(t *testing.T) {
 	opened(t, DefaultSettings(), func(t *testing.T, d *desk) {
-		d.ordered(bulk(maxQueued - 1)...)
+		d.ordered(bulk(3 * maxQueued)...)
 		time.Sleep(time.Minute)
 		for i := range 20 {
 			before := time.Now()
@@ -43,12 +43,29 @@ func TestPace_AnAnswerGoesBeforeAllThatWaits(t *testing.T) {
 			if at := d.phone.delivered(answer); at.IsZero() || at.Sub(before) > 4*time.Second {
 				t.Fatalf("answer %d has gone out: %v, want within four seconds", i, !at.IsZero())
 			}
+			d.wantsBounded(t)
 		}
 		d.phone.paced(t)
 		const most = tenantBurst + 60 + 100
 		if n := d.phone.count(); n < most-5 || n > most {
 			t.Errorf("%d messages went out in 160 seconds, want %d: the pace is not used", n, most)
 		}
+	})
+}
+
+func TestPace_ManyAnswersAtOnceGoBeforeAllThatFillsTheQueue(t *testing.T) {
+	opened(t, DefaultSettings(), func(t *testing.T, d *desk) {
+		const customers = 100
+		d.ordered(bulk(3 * maxQueued)...)
+		time.Sleep(time.Second)
+		var last domain.Outbound
+		for i := range customers {
+			last = d.answers(fmt.Sprint("customer ", i))
+			d.wantsBounded(t)
+		}
+		time.Sleep((customers + 10) * time.Second)
+		d.wantsDelivered(t, "the last answer", last)
+		d.phone.paced(t)
 	})
 }
 
@@ -61,6 +78,8 @@ func TestPace_WhatIsNoAnswerGoesOnAtItsPace(t *testing.T) {
 			t.Errorf("%d of %d went out in 175 seconds", n, len(rows))
 		}
 		d.phone.paced(t)
+		d.phone.mu.Lock()
+		defer d.phone.mu.Unlock()
 		if n := len(d.phone.typed); n > 0 {
 			t.Errorf("typing is shown for %d messages that answer nobody", n)
 		}
@@ -79,6 +98,8 @@ func TestPace_AnswersToManyGoOutInTheirOrderAndAreTypedShortlyBefore(t *testing.
 		if n := d.phone.count(); n != customers {
 			t.Fatalf("%d of %d answers went out", n, customers)
 		}
+		d.phone.mu.Lock()
+		defer d.phone.mu.Unlock()
 		typed := map[string]time.Time{}
 		for _, x := range d.phone.typed {
 			typed[x.ChatJID] = x.at

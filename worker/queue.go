@@ -12,27 +12,32 @@ import (
 
 type queued struct {
 	domain.Outbound
-	ready time.Time     // not before
-	typed time.Time     // "typing…" is shown until then; zero: not yet
-	note  domain.Reason // what its refusal told about the connection
+	ready time.Time // not before
+	typed time.Time // "typing…" is shown until then; zero: not yet
 }
 
 // maxQueued bounds the rows in memory; the rest waits in the database.
 const maxQueued = 500
 
-// push adds a row unless it is known. It is left in the database when the queue
-// is full, and when an older one of its chat may wait there.
+// push adds a row unless it is known. It is left in the database when an older
+// one of its chat may wait there, and when the queue is full of those before it;
+// else a full queue leaves its last row there.
 func (s *sender) push(r domain.Outbound) {
-	if s.known[r.ID] {
+	q := &queued{Outbound: r, ready: r.RunAt}
+	if s.known[r.ID] || s.shelved(q) {
 		return
 	}
-	q := &queued{Outbound: r, ready: r.RunAt}
-	if len(s.queue) >= maxQueued || s.beyond != nil && !before(q, s.beyond) {
+	if s.beyond != nil && !before(q, s.beyond) {
 		s.leave(q)
 		return
 	}
 	s.known[r.ID] = true
 	s.queue = append(s.queue, q)
+	if len(s.queue) > maxQueued {
+		last := slices.MaxFunc(s.queue, precedence)
+		s.leave(last)
+		s.drop(func(q *queued) bool { return q == last })
+	}
 }
 
 // leave notes that a row is in the database alone.
@@ -48,9 +53,7 @@ func (s *sender) leave(q *queued) {
 
 // cut forgets the rows that must not be sent before those in the database alone.
 func (s *sender) cut() {
-	if s.beyond != nil {
-		s.drop(func(q *queued) bool { return before(s.beyond, q) })
-	}
+	s.drop(func(q *queued) bool { return s.beyond != nil && before(s.beyond, q) || s.shelved(q) })
 }
 
 func (s *sender) drop(gone func(*queued) bool) {
@@ -68,6 +71,10 @@ func (s *sender) silence(contact string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drop(func(q *queued) bool { return q.Contact == contact && q.Lane == domain.LaneReply })
+	if h := s.shelf[contact]; h != nil && h.Lane == domain.LaneReply {
+		delete(s.shelf, contact)
+		s.reload = true // for what waits behind it
+	}
 }
 
 // forgetAmbiguous drops rows whose last attempt has an unknown outcome once the
@@ -93,11 +100,6 @@ func (s *sender) forgetAmbiguous(now time.Time) {
 // is due has it.
 func (s *sender) pick(now time.Time) (*queued, time.Duration) {
 	var wait time.Duration
-	later := func(d time.Duration) {
-		if wait == 0 || d < wait {
-			wait = d
-		}
-	}
 	ahead := 0 // how many go before
 	for _, h := range s.heads() {
 		ready := h.ready
@@ -105,7 +107,7 @@ func (s *sender) pick(now time.Time) (*queued, time.Duration) {
 			ready = s.caughtUp
 		}
 		if d := ready.Sub(now); d > 0 {
-			later(d)
+			wait = sooner(wait, d)
 			continue
 		}
 		d := s.approach(h, ahead, now)
@@ -113,10 +115,18 @@ func (s *sender) pick(now time.Time) (*queued, time.Duration) {
 			s.pace.take(h.Outbound, now)
 			return h, 0
 		}
-		later(d)
+		wait = sooner(wait, d)
 		ahead++
 	}
 	return nil, wait
+}
+
+// sooner is the shorter of two waits, of which 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // heads are the first rows of the chats, in the order in which they go.
