@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,18 +62,14 @@ func (b *batch) enqueue(m domain.Outbound, from string) domain.Outbound {
 
 // Due returns unsent rows whose time has come or whose attempt is to be
 // repeated. The contract is worker.Outbox's.
-func (o Outbox) Due(ctx context.Context, tenant uuid.UUID, limit int, except []string) (due []domain.Outbound, next time.Time, err error) {
+func (o Outbox) Due(ctx context.Context, tenant uuid.UUID, limit int, after *domain.Outbound) (due []domain.Outbound, next time.Time, err error) {
 	defer translated("read the outbox", &err)
 	now := domain.Now()
 	args := []any{tenant, now, limit}
-	var excluded strings.Builder
-	for _, contact := range except {
-		args = append(args, contact)
-		excluded.WriteString(placeholder(len(args)))
-	}
 	text := `SELECT ` + outboundColumns + ` FROM outbox WHERE tenant_id = $1 AND open AND (run_at <= $2 OR attempts > 0)`
-	if len(except) > 0 {
-		text += ` AND contact NOT IN (` + strings.TrimPrefix(excluded.String(), ", ") + `)`
+	if after != nil {
+		args = append(args, int(after.Lane), after.ID)
+		text += ` AND (lane, id) > ($4, $5)`
 	}
 	found, err := o.s.reader.QueryContext(ctx, o.s.text(text+` ORDER BY lane, id LIMIT $3`), args...)
 	if err != nil {

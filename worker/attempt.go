@@ -54,15 +54,10 @@ func (a *attempt) Gone(reason domain.Reason, detail string) {
 // Receipt stores a tick.
 func (a *attempt) Receipt(t domain.Tick) { a.runner.sender.fin.tick(t) }
 
-// inboxDeadline bounds the transaction of one inbound message.
-const inboxDeadline = 15 * time.Second
-
 // Message stores one inbound message and what follows from it, and hands the
 // answers to the sender. Only when it returns nil may WhatsApp be told.
 func (a *attempt) Message(ctx context.Context, in domain.Incoming, ratchet *domain.RatchetWrites) error {
 	r := a.runner
-	ctx, cancel := context.WithTimeout(ctx, inboxDeadline)
-	defer cancel()
 	d := decider{engine: r.svc.Engine, profile: r.profile.Load(), settings: r.svc.Settings}
 	var silence bool
 	r.svc.at("I2")
@@ -92,13 +87,13 @@ func (a *attempt) Message(ctx context.Context, in domain.Incoming, ratchet *doma
 		r.sender.silence(in.Contact)
 	}
 	r.sender.offer(receipt.Replies)
-	a.backpressure(ctx, in.Contact)
 	return nil
 }
 
-// backpressure holds the next message back while too many answers wait. The
-// message itself is stored; only its receipt is late.
-func (a *attempt) backpressure(ctx context.Context, contact string) {
+// HoldBack holds the next message back while too many answers wait, and with it
+// the receipt of the one that is stored. It must not be a part of Message,
+// during which the ratchet is locked: no answer could be sent meanwhile.
+func (a *attempt) HoldBack(ctx context.Context, contact string) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for a.runner.online.Load() {

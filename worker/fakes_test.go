@@ -156,7 +156,7 @@ type fakeOutbox struct {
 	*fleet
 }
 
-func (f fakeOutbox) Due(_ context.Context, tenant uuid.UUID, _ int, _ []string) (rows []domain.Outbound, _ time.Time, _ error) {
+func (f fakeOutbox) Due(_ context.Context, tenant uuid.UUID, _ int, _ *domain.Outbound) (rows []domain.Outbound, _ time.Time, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if row, ok := f.due[tenant]; ok {

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"math"
 	"time"
 	"unicode/utf8"
 
@@ -31,31 +32,58 @@ const (
 	typingMax     = 2500 * time.Millisecond
 )
 
-func newPace(s Settings) *pace { return &pace{on: s.HumanPace} }
+func newPace(s Settings) *pace {
+	if !s.HumanPace {
+		return &pace{}
+	}
+	return &pace{on: true, tenant: rate.NewLimiter(tenantPerSecond, tenantBurst), contacts: map[string]*rate.Limiter{}}
+}
 
-// delay returns how long a message has to wait before it may be sent.
-func (p *pace) delay(r domain.Outbound, now time.Time) time.Duration {
+// limits are how long a message to a contact has to wait, while so many others
+// of the tenant go before it.
+func (p *pace) limits(contact string, ahead int, now time.Time) time.Duration {
 	if !p.on {
 		return 0
 	}
-	if p.tenant == nil {
-		p.tenant = rate.NewLimiter(tenantPerSecond, tenantBurst)
-		p.contacts = map[string]*rate.Limiter{}
+	return max(until(p.tenant, float64(ahead+1), now), until(p.of(contact), 1, now))
+}
+
+// take counts a message that goes now.
+func (p *pace) take(r domain.Outbound, now time.Time) {
+	if p.on {
+		p.tenant.AllowN(now, 1)
+		p.of(r.Contact).AllowN(now, 1)
 	}
-	contact := p.contacts[r.Contact]
-	if contact == nil {
+}
+
+func (p *pace) of(contact string) *rate.Limiter {
+	l := p.contacts[contact]
+	if l == nil {
 		if len(p.contacts) >= maxPacedContacts {
 			clear(p.contacts)
 		}
-		contact = rate.NewLimiter(contactPerSecond, contactBurst)
-		p.contacts[r.Contact] = contact
+		l = rate.NewLimiter(contactPerSecond, contactBurst)
+		p.contacts[contact] = l
 	}
-	limits := max(p.tenant.ReserveN(now, 1).DelayFrom(now), contact.ReserveN(now, 1).DelayFrom(now))
-	if r.Lane != domain.LaneReply {
-		return limits
+	return l
+}
+
+// until is how long a limiter needs to have so many tokens.
+func until(l *rate.Limiter, tokens float64, now time.Time) time.Duration {
+	missing := tokens - l.TokensAt(now)
+	if missing <= 0 {
+		return 0
+	}
+	return time.Duration(math.Ceil(missing / float64(l.Limit()) * float64(time.Second)))
+}
+
+// typingTime is how long a person would type an answer; 0 for what is no answer.
+func (p *pace) typingTime(r domain.Outbound) time.Duration {
+	if !p.on || r.Lane != domain.LaneReply {
+		return 0
 	}
 	typing := time.Duration(utf8.RuneCountInString(r.Text)) * typingPerRune
-	return max(limits, min(max(typing, typingMin), typingMax))
+	return min(max(typing, typingMin), typingMax)
 }
 
 // typing shows the customer that an answer is on its way.

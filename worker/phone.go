@@ -38,8 +38,12 @@ type Phone interface {
 	Close()
 }
 
-// PhoneHandler receives what happens on a connection. Message is called by one
-// goroutine at a time, in the order in which WhatsApp delivered.
+// InboxDeadline bounds the handling of one inbound message, its transaction
+// and its HoldBack together: WhatsApp waits for the acknowledgement meanwhile.
+const InboxDeadline = 15 * time.Second
+
+// PhoneHandler receives what happens on a connection. Message and HoldBack are
+// called by one goroutine at a time, in the order in which WhatsApp delivered.
 type PhoneHandler interface {
 	Linking(code string, expires time.Time) // a QR code to show
 	Passkey()                               // WhatsApp wants a passkey confirmed on the phone
@@ -50,8 +54,14 @@ type PhoneHandler interface {
 	// means that all is well again.
 	Noted(reason domain.Reason)
 	// Message stores a message. An error means that it is not stored and must
-	// not be acknowledged; the connection is then of no more use.
+	// not be acknowledged; the connection is then of no more use. ctx ends
+	// within InboxDeadline.
 	Message(ctx context.Context, in domain.Incoming, ratchet *domain.RatchetWrites) error
+	// HoldBack returns when the next message may come: it waits while too many
+	// answers to this contact, or in all, are unsent, until ctx ends. It is
+	// called when a message is stored and nothing is held any more that a send
+	// needs; the message is acknowledged afterwards.
+	HoldBack(ctx context.Context, contact string)
 	Receipt(tick domain.Tick)
 	// Gone is the last call: the connection ended by itself.
 	Gone(reason domain.Reason, detail string)

@@ -91,10 +91,10 @@ type Inbox interface {
 type Outbox interface {
 	// Due returns unsent rows by lane and then by id, at most limit: those whose
 	// time has come, and those that wait for another attempt, because the rest
-	// of their chat waits behind them. Rows of the given contacts are left out.
-	// next is when the earliest of the other rows falls due, zero when there is
-	// none.
-	Due(ctx context.Context, tenant uuid.UUID, limit int, except []string) (due []domain.Outbound, next time.Time, err error)
+	// of their chat waits behind them. after, if any, is the last row of the
+	// page before. next is when the earliest of the other rows falls due, zero
+	// when there is none.
+	Due(ctx context.Context, tenant uuid.UUID, limit int, after *domain.Outbound) (due []domain.Outbound, next time.Time, err error)
 	// Finish stores outcomes of many tenants in one statement; an outcome
 	// whose tenure is over is dropped.
 	Finish(ctx context.Context, outcomes []domain.Outcome) error

@@ -25,15 +25,19 @@ type sender struct {
 	noted  func(domain.Reason) // tells people about the connection
 
 	mu       sync.Mutex
-	queue    []*queued          // everything known to be unsent, unordered
-	known    map[uuid.UUID]bool // ids in queue
-	loaded   bool               // the database was read in this tenure
-	reload   bool               // the database has rows that are not in queue
-	beyond   *queued            // from this row on the database may have rows that are not in queue; nil: none
-	phone    Phone              // nil while not connected
-	caught   bool               // the offline queue of this connection has arrived
-	caughtUp time.Time          // when rows of unknown outcome may be sent again
-	recheck  bool               // receipts may have settled rows of unknown outcome since they were read
+	queue    []*queued                   // everything known to be unsent, unordered
+	known    map[uuid.UUID]bool          // ids in queue
+	loaded   bool                        // the database was read in this tenure
+	reload   bool                        // the database has rows that are not in queue
+	beyond   *queued                     // from this row on the database may have rows that are not in queue; nil: none
+	shelf    map[string]*queued          // by contact, the row from which on a chat waits in the database alone
+	readable time.Time                   // the database is not read before, because the last time was costly
+	notes    map[uuid.UUID]domain.Reason // what the refusal of a row told about the connection
+	phone    Phone                       // nil while not connected
+	rests    time.Time                   // nothing is sent before, because the last send found the connection ended
+	caught   bool                        // the offline queue of this connection has arrived
+	caughtUp time.Time                   // when rows of unknown outcome may be sent again
+	recheck  bool                        // receipts may have settled rows of unknown outcome since they were read
 	running  bool
 	timer    *time.Timer
 	stopped  bool
@@ -42,7 +46,7 @@ type sender struct {
 
 func newSender(svc *Services, fin *finisher, t domain.Tenure, lost func(error), noted func(domain.Reason)) *sender {
 	return &sender{svc: svc, fin: fin, tenure: t, lost: lost, noted: noted, pace: newPace(svc.Settings), known: map[uuid.UUID]bool{},
-		reload: true, beyond: &queued{}}
+		shelf: map[string]*queued{}, notes: map[uuid.UUID]domain.Reason{}, reload: true, beyond: &queued{}}
 }
 
 // offer adds rows that the inbox has just committed.
@@ -63,7 +67,7 @@ func (s *sender) offer(rows []domain.Outbound) {
 func (s *sender) connected(p Phone) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.phone = p
+	s.phone, s.rests = p, time.Time{}
 	if p == nil {
 		s.caught = false
 		return
@@ -94,16 +98,21 @@ func (s *sender) wake() {
 	s.start()
 }
 
-// waiting counts the unsent rows in memory: of one chat, and of all.
+// waiting counts the unsent answers in memory: of one chat, and of all. What
+// others send is no reason to hold customers up.
 func (s *sender) waiting(contact string) (chat, all int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, q := range s.queue {
+		if q.Lane != domain.LaneReply {
+			continue
+		}
+		all++
 		if q.Contact == contact {
 			chat++
 		}
 	}
-	return chat, len(s.queue)
+	return chat, all
 }
 
 // finishUp lets no further send begin and waits for the one under way, at most
@@ -167,8 +176,15 @@ func (s *sender) next() (*queued, Phone, bool) {
 			s.mu.Unlock()
 			return nil, nil, false
 		}
+		if d := time.Until(s.rests); d > 0 {
+			s.running = false
+			s.startAfter(d)
+			s.mu.Unlock()
+			return nil, nil, false
+		}
 		s.forgetAmbiguous(time.Now())
-		if s.reload && len(s.queue) < maxQueued/2 {
+		outdated, later := s.outdated(time.Now())
+		if outdated {
 			s.reload = false
 			s.mu.Unlock()
 			if err := s.load(); err != nil {
@@ -184,62 +200,12 @@ func (s *sender) next() (*queued, Phone, bool) {
 			return row, phone, true
 		}
 		s.running = false
-		if wait > 0 {
+		if wait = sooner(wait, later); wait > 0 {
 			s.startAfter(wait)
 		}
 		s.mu.Unlock()
 		return nil, nil, false
 	}
-}
-
-// load reads unsent rows. Rows that are offered meanwhile wait in the queue
-// until it is known what is before them.
-func (s *sender) load() error {
-	s.mu.Lock()
-	earlier, first := s.beyond, !s.loaded
-	s.beyond = nil
-	s.mu.Unlock()
-	due, next, err := s.read()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	defer s.cut()
-	if err != nil {
-		s.leave(earlier)
-		return err
-	}
-	for _, r := range due {
-		if first && r.Status == domain.StatusSending {
-			s.svc.Metrics.Ambiguous.Inc() // of an earlier tenure
-		}
-		s.push(r)
-	}
-	s.loaded = true
-	if len(due) == maxQueued {
-		s.leave(&queued{Outbound: due[len(due)-1]})
-	}
-	if !next.IsZero() {
-		s.startAfterReload(time.Until(next))
-	}
-	return nil
-}
-
-// read asks the database. Outcomes that are still on their way to it go first,
-// or sent rows would look unsent.
-func (s *sender) read() (due []domain.Outbound, next time.Time, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	if err := s.fin.flush(ctx); err != nil {
-		return nil, next, err
-	}
-	return s.svc.Outbox.Due(ctx, s.tenure.TenantID, maxQueued, nil)
-}
-
-func (s *sender) retryLoad(err error) {
-	s.svc.Logger.Warn("outbox is not readable", "tenant", s.tenure.TenantID, "error", err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.running, s.reload = false, true
-	s.startAfter(jittered(time.Second))
 }
 
 func (s *sender) startAfter(d time.Duration) {
@@ -251,10 +217,6 @@ func (s *sender) startAfter(d time.Duration) {
 		defer s.mu.Unlock()
 		s.start()
 	})
-}
-
-func (s *sender) startAfterReload(d time.Duration) {
-	time.AfterFunc(max(d, 10*time.Millisecond), s.wake)
 }
 
 // send makes one attempt and hands its outcome to the finisher.
@@ -274,16 +236,18 @@ func (s *sender) send(row *queued, phone Phone) {
 		s.svc.at("O5")
 		out.Status, out.ServerAt = domain.StatusSent, serverAt
 		s.svc.Metrics.sent(row.Outbound, time.Since(row.CreatedAt))
-		if row.note != domain.ReasonNone {
-			s.noted(domain.ReasonNone) // what was refused before goes out again
-		}
 		s.finish(row, out)
 		return
 	}
-	s.failed(row, out, sendErrorOf(err))
+	s.failed(row, phone, out, sendErrorOf(err))
 }
 
-func (s *sender) failed(row *queued, out domain.Outcome, err *SendError) {
+// pausedFor is how long a sender rests when a send found the connection ended.
+// Its runner takes the phone away meanwhile; if it does not, the connection
+// lives and whoever waits for an answer must not wait for the next one.
+const pausedFor = 2 * time.Second
+
+func (s *sender) failed(row *queued, phone Phone, out domain.Outcome, err *SendError) {
 	s.svc.Logger.Info("message not sent", "tenant", s.tenure.TenantID, "message", row.ID, "attempt", out.Attempts, "error", err)
 	if err.Unknown {
 		s.svc.Metrics.Ambiguous.Inc()
@@ -292,8 +256,10 @@ func (s *sender) failed(row *queued, out domain.Outcome, err *SendError) {
 	case SendPaused:
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		row.Status, row.paced = domain.StatusSending, false
-		s.phone = nil // until connected again
+		row.Status, row.typed = domain.StatusSending, time.Time{}
+		if s.phone == phone { // not when the next connection is there already
+			s.rests = time.Now().Add(pausedFor)
+		}
 		if sendFenced(err) {
 			go s.lost(err)
 		}
@@ -303,7 +269,9 @@ func (s *sender) failed(row *queued, out domain.Outcome, err *SendError) {
 		s.svc.Metrics.dead()
 	default:
 		if err.Note != domain.ReasonNone {
-			row.note = err.Note
+			s.mu.Lock()
+			s.notes[row.ID] = err.Note
+			s.mu.Unlock()
 			s.noted(err.Note)
 		}
 		s.retry(row, out, err)
@@ -324,7 +292,7 @@ func (s *sender) retry(row *queued, out domain.Outcome, err *SendError) {
 	s.fin.outcome(out)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	row.Attempts, row.ready = out.Attempts, out.RunAt
+	row.Attempts, row.RunAt, row.ready = out.Attempts, out.RunAt, out.RunAt
 }
 
 // finish stores a final outcome and forgets the row.
@@ -333,6 +301,10 @@ func (s *sender) finish(row *queued, out domain.Outcome) {
 	defer s.mu.Unlock()
 	s.queue = slices.DeleteFunc(s.queue, func(q *queued) bool { return q == row })
 	delete(s.known, row.ID)
+	if _, refused := s.notes[row.ID]; refused && out.Status == domain.StatusSent {
+		s.noted(domain.ReasonNone) // what was refused before goes out again
+	}
+	delete(s.notes, row.ID)
 	s.fin.outcome(out)
 }
 

@@ -1,6 +1,7 @@
 package whatsapp
 
 import (
+	"context"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"go.mau.fi/whatsmeow/types/events"
 
 	"flowhq/domain"
+	"flowhq/worker"
 )
 
 // handle is the only event handler of a client. whatsmeow takes a panic in a
@@ -133,14 +135,17 @@ func (ph *phone) message(e *events.Message) bool {
 		ph.Metrics.Ignored.WithLabelValues(chat).Inc()
 		return true
 	}
+	ctx, cancel := context.WithTimeout(ph.gate.ctx, worker.InboxDeadline)
+	defer cancel()
 	ks := ph.keys.Load()
 	p := ks.take()
-	if err := ph.handler.Message(ph.gate.ctx, in, p.forInbox()); err != nil {
+	if err := ph.handler.Message(ctx, in, p.forInbox()); err != nil {
 		ks.failed(p, err)
 		ph.fail(err)
 		return false
 	}
 	ks.stored(p)
+	ph.handler.HoldBack(ctx, in.Contact)
 	return true
 }
 
@@ -153,7 +158,9 @@ func (ph *phone) undecryptable(e *events.UndecryptableMessage) bool {
 		return true
 	}
 	in.Placeholder, in.Kind = true, domain.MediaOther
-	if err := ph.handler.Message(ph.gate.ctx, in, nil); err != nil {
+	ctx, cancel := context.WithTimeout(ph.gate.ctx, worker.InboxDeadline)
+	defer cancel()
+	if err := ph.handler.Message(ctx, in, nil); err != nil {
 		ph.fail(err)
 		return false
 	}

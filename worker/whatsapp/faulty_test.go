@@ -268,9 +268,9 @@ type faultyOutbox struct {
 	faults *faults
 }
 
-func (o faultyOutbox) Due(ctx context.Context, tenant uuid.UUID, limit int, except []string) (due []domain.Outbound, next time.Time, err error) {
+func (o faultyOutbox) Due(ctx context.Context, tenant uuid.UUID, limit int, after *domain.Outbound) (due []domain.Outbound, next time.Time, err error) {
 	err = o.faults.tenant(tenant).call(ctx, "Due", func(ctx context.Context) (err error) {
-		due, next, err = o.Outbox.Due(ctx, tenant, limit, except)
+		due, next, err = o.Outbox.Due(ctx, tenant, limit, after)
 		return err
 	})
 	return due, next, err

@@ -115,11 +115,14 @@ func (ph *phone) classify(err error) *worker.SendError {
 		return failed(worker.SendPaused, "Another replica serves this tenant.")
 	case errors.Is(err, errNotOnWhatsApp):
 		return failed(worker.SendRefused, "This number is not on WhatsApp.")
-	case errors.Is(err, whatsmeow.ErrNotConnected), errors.Is(err, whatsmeow.ErrNotLoggedIn), errors.Is(err, whatsmeow.ErrIQDisconnected),
-		errors.Is(err, context.Canceled), ph.gate.ctx.Err() != nil:
+	case ph.gate.ctx.Err() != nil, errors.Is(err, whatsmeow.ErrNotConnected), errors.Is(err, whatsmeow.ErrNotLoggedIn), errors.Is(err, whatsmeow.ErrIQDisconnected):
 		return failed(worker.SendPaused, "The connection to WhatsApp ended.")
-	case errors.Is(err, whatsmeow.ErrMessageTimedOut), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, whatsmeow.ErrMessageTimedOut):
 		return failed(worker.SendRetry, "WhatsApp did not acknowledge the message in time.")
+	case errors.Is(err, context.DeadlineExceeded): // before cancellations: a storeError is both
+		return failed(worker.SendRetry, "The message could not be sent in time.")
+	case errors.Is(err, context.Canceled):
+		return failed(worker.SendPaused, "The connection to WhatsApp ended.")
 	case errors.Is(err, whatsmeow.ErrServerReturnedError):
 		return ph.refused(err, failed)
 	case errors.Is(err, errNoRecipient):
