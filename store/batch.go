@@ -126,8 +126,30 @@ func (s *Store) runBatch(ctx context.Context, b *batch) error {
 // beat runs a batch by which a replica shows that it lives or judges others. On
 // Postgres it has a connection of its own: behind a crowd of messages it would
 // come too late, and the crowd would be the reason why everything is closed.
+// When that connection is lost, those of the crowd serve until there is another:
+// to make one takes longer than a heartbeat may.
 func (s *Store) beat(ctx context.Context, b *batch) error {
-	return s.sessionOn(ctx, s.pulse, func(c session) error { return c.run(ctx, b) })
+	pool := s.pulse
+	if s.dialect == postgres && s.pulse.Stats().Idle == 0 {
+		pool = s.writer
+		s.warmPulse()
+	}
+	return s.sessionOn(ctx, pool, func(c session) error { return c.run(ctx, b) })
+}
+
+// warmPulse opens the connection of the heartbeat beside whatever else happens.
+func (s *Store) warmPulse() {
+	if s.warming.Swap(true) {
+		return
+	}
+	go func() {
+		defer s.warming.Store(false)
+		ctx, cancel := context.WithTimeout(context.Background(), openDeadline)
+		defer cancel()
+		if err := s.pulse.PingContext(ctx); err != nil {
+			s.logger.Debug("the heartbeat has no connection of its own yet", "error", err)
+		}
+	}()
 }
 
 type postgresSession struct{ conn *pgx.Conn }

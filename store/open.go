@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -56,6 +57,7 @@ type Store struct {
 
 	writer, reader *sql.DB // the same pool on Postgres
 	pulse          *sql.DB // for beat; the writer on SQLite
+	warming        atomic.Bool
 	write, read    *bun.DB
 	prepared       prepared // SQLite only
 	hints          *broadcaster
@@ -158,8 +160,10 @@ func (s *Store) openPostgres(ctx context.Context, o Options) error {
 	s.reader = s.writer
 	s.write = bun.NewDB(s.writer, pgdialect.New())
 	s.read = s.write
-	if err := s.writer.PingContext(ctx); err != nil {
-		return unreachable(config, err)
+	for _, db := range []*sql.DB{s.writer, s.pulse} {
+		if err := db.PingContext(ctx); err != nil {
+			return unreachable(config, err)
+		}
 	}
 	return nil
 }

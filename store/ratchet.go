@@ -142,9 +142,11 @@ func (r Ratchet) Wipe(ctx context.Context, t domain.Tenure, jid string) (err err
 		if bound {
 			return domain.ErrFenced // the device serves another tenant now
 		}
+		// Unbound first: whoever writes a key at this moment is waited for, and
+		// whoever comes later is refused, so that no row stays behind.
 		var out batch
-		out.wipeDevice(t.TenantID, jid)
 		out.add(unbindDevice, t.TenantID, jid)
+		out.wipeDevice(t.TenantID, jid)
 		out.add(showUnlinked, t.TenantID, domain.Now())
 		out.add(showUnlinkedTenant, t.TenantID, domain.Now())
 		out.add(commit)

@@ -33,7 +33,9 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	}
 	took := time.Since(began)
 	p.svc.Metrics.Heartbeats.Observe(took.Seconds())
-	p.compareClocks(view.At, began.Add(took/2))
+	if view.State != "" {
+		p.compareClocks(view.At, began.Add(took/2))
+	}
 	p.nonce, p.pending = p.pending, nil
 	return view, nil
 }
