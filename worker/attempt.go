@@ -14,6 +14,8 @@ import (
 type attempt struct {
 	runner *runner
 	closed chan struct{} // closed when the runner has turned away from this connection
+
+	answered bool // the last message has answers; of the goroutine that calls Message and HoldBack
 }
 
 var _ PhoneHandler = (*attempt)(nil)
@@ -60,6 +62,7 @@ func (a *attempt) Message(ctx context.Context, in domain.Incoming, ratchet *doma
 	r := a.runner
 	d := decider{engine: r.svc.Engine, profile: r.profile.Load(), settings: r.svc.Settings}
 	var silence bool
+	a.answered = false
 	r.svc.at("I2")
 	receipt, err := r.svc.Inbox.Receive(ctx, r.tenure, in, ratchet, func(v domain.InboxView) (domain.Decision, error) {
 		out, err := d.safely(in, v)
@@ -87,16 +90,17 @@ func (a *attempt) Message(ctx context.Context, in domain.Incoming, ratchet *doma
 		r.sender.silence(in.Contact)
 	}
 	r.sender.offer(receipt.Replies)
+	a.answered = len(receipt.Replies) > 0
 	return nil
 }
 
 // HoldBack holds the next message back while too many answers wait, and with it
-// the receipt of the one that is stored. It must not be a part of Message,
+// the receipt of the one that is stored, if that has added to them. It must not be a part of Message,
 // during which the ratchet is locked: no answer could be sent meanwhile.
 func (a *attempt) HoldBack(ctx context.Context, contact string) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	for a.runner.online.Load() {
+	for a.answered && a.runner.online.Load() {
 		if chat, all := a.runner.sender.waiting(contact); chat < domain.MaxOutboxPerChat && all < maxQueued {
 			return
 		}

@@ -97,3 +97,25 @@ func TestAttempt_HoldsNobodyBackForMessagesThatAnswerNobody(t *testing.T) {
 		}
 	})
 }
+
+// repeating is an inbox that has seen every message before.
+type repeating struct{ Inbox }
+
+func (repeating) Receive(context.Context, domain.Tenure, domain.Incoming, *domain.RatchetWrites,
+	func(domain.InboxView) (domain.Decision, error)) (domain.Receipt, error) {
+	return domain.Receipt{Duplicate: true}, nil
+}
+
+func TestAttempt_HoldsNobodyBackForAMessageThatComesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, d := writing()
+		load(t, d.sender)
+		for range domain.MaxOutboxPerChat {
+			d.answers("a")
+		}
+		d.svc.Inbox = repeating{}
+		if _, held := a.stores(t, "a"); held != 0 {
+			t.Errorf("what follows a message that comes again is held back for %s", held)
+		}
+	})
+}

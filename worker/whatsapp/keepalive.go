@@ -38,7 +38,7 @@ func (ph *phone) askAgain() {
 	for unanswered := 1; unanswered < maxSilentPings; unanswered++ {
 		//lint:ignore SA1019 the only way to send a keepalive out of turn
 		answered, open := ph.client.DangerousInternals().SendKeepAlive(ph.gate.ctx)
-		if !open {
+		if !open || !ph.client.IsConnected() { // a lost socket answers every question that is open
 			return
 		}
 		if answered {

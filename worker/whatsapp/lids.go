@@ -1,7 +1,9 @@
 package whatsapp
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -48,18 +50,39 @@ func (s *lidStore) hold(n int) (cache store.LIDStore, release func()) {
 	return s.cache, s.mu.RUnlock
 }
 
+// lidBatch bounds one transaction of PutManyLIDMappings. A phone with thousands
+// of contacts tells of all of them in one message; what is stored stays, should
+// the connection end before the last of them.
+const lidBatch = 200
+
 func (s *lidStore) PutManyLIDMappings(ctx context.Context, mappings []store.LIDMapping) error {
-	return guardedDo(ctx, s.gate, func(ctx context.Context) error {
-		cache, release := s.hold(len(mappings))
-		defer release()
-		return cache.PutManyLIDMappings(ctx, mappings)
-	})
+	mappings = slices.Clone(mappings)
+	// Everybody locks the rows of the shared table in the same order.
+	slices.SortFunc(mappings, func(a, b store.LIDMapping) int { return cmp.Compare(a.LID.User, b.LID.User) })
+	for part := range slices.Chunk(mappings, lidBatch) {
+		err := guardedDo(ctx, s.gate, func(ctx context.Context) error {
+			cache, release := s.hold(len(part))
+			defer release()
+			return cache.PutManyLIDMappings(ctx, part)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
+// PutLIDMapping writes only what is new: whatsmeow tells of the same customer
+// with each message.
 func (s *lidStore) PutLIDMapping(ctx context.Context, lid, pn types.JID) error {
 	return guardedDo(ctx, s.gate, func(ctx context.Context) error {
 		cache, release := s.hold(1)
 		defer release()
+		if pn.Server == types.DefaultUserServer {
+			if known, err := cache.GetLIDForPN(ctx, pn); err != nil || known.User == lid.User && lid.User != "" {
+				return err
+			}
+		}
 		return cache.PutLIDMapping(ctx, lid, pn)
 	})
 }

@@ -1,0 +1,76 @@
+package whatsapp
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"go.mau.fi/whatsmeow/store"
+	"go.mau.fi/whatsmeow/types"
+)
+
+// writes is a map of LIDs that notes what is written.
+type writes struct {
+	store.LIDStore
+	known   map[string]types.JID // by number
+	batches [][]store.LIDMapping
+	single  int
+}
+
+func (w *writes) PutManyLIDMappings(_ context.Context, mappings []store.LIDMapping) error {
+	w.batches = append(w.batches, mappings)
+	return nil
+}
+
+func (w *writes) PutLIDMapping(_ context.Context, lid, pn types.JID) error {
+	w.known[pn.User] = lid
+	w.single++
+	return nil
+}
+
+func (w *writes) GetLIDForPN(_ context.Context, pn types.JID) (types.JID, error) {
+	return w.known[pn.User], nil
+}
+
+func newWrites(t *testing.T) (*lidStore, *writes) {
+	w := &writes{known: map[string]types.JID{}}
+	return newLIDStore(newGate(t.Context()), func() store.LIDStore { return w }), w
+}
+
+func TestLIDs_OfManyContactsAreStoredInSteps(t *testing.T) {
+	s, w := newWrites(t)
+	var all []store.LIDMapping
+	for i := range 2*lidBatch + 1 {
+		all = append(all, store.LIDMapping{LID: types.NewJID(fmt.Sprintf("%05d", 99999-i), types.HiddenUserServer)})
+	}
+	if err := s.PutManyLIDMappings(t.Context(), all); err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int
+	for _, b := range w.batches {
+		sizes = append(sizes, len(b))
+	}
+	if want := []int{lidBatch, lidBatch, 1}; !slices.Equal(sizes, want) {
+		t.Errorf("they are stored in steps of %v, want %v", sizes, want)
+	}
+	if first := w.batches[0][0].LID.User; first != all[len(all)-1].LID.User {
+		t.Errorf("the first to be stored is %s, want the lowest", first)
+	}
+}
+
+func TestLIDs_AreWrittenOnlyWhenTheyAreNew(t *testing.T) {
+	s, w := newWrites(t)
+	pn := types.NewJID("255754000001", types.DefaultUserServer)
+	for _, step := range []struct {
+		lid  string
+		want int
+	}{{"1", 1}, {"1", 1}, {"2", 2}} {
+		if err := s.PutLIDMapping(t.Context(), types.NewJID(step.lid, types.HiddenUserServer), pn); err != nil {
+			t.Fatal(err)
+		}
+		if w.single != step.want {
+			t.Errorf("after LID %s the table was written %d times, want %d", step.lid, w.single, step.want)
+		}
+	}
+}
