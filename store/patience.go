@@ -117,14 +117,3 @@ func takeTurn(ctx context.Context, conn *sql.Conn, logger *slog.Logger) error {
 		}
 	}
 }
-
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -30,8 +30,8 @@ var runtimeParams = map[string]string{
 }
 
 // migrationParams let a migration take its time, but none of it while others
-// wait behind it: see patience.go. The fence of the WhatsApp
-// tables lets connections with this mark pass: schema changes belong to no tenant.
+// wait behind it: see patience.go. The fence of the WhatsApp tables lets
+// connections with this mark pass: schema changes belong to no tenant.
 var migrationParams = map[string]string{
 	"statement_timeout":   "0",
 	"lock_timeout":        "1500ms",

@@ -17,7 +17,12 @@ const maxAttempts = 4
 
 // pause waits between two attempts, longer each time and never twice the same.
 func pause(ctx context.Context, attempt int) error {
-	timer := time.NewTimer(time.Duration(attempt) * (time.Millisecond + rand.N(10*time.Millisecond)))
+	return rest(ctx, time.Duration(attempt)*(time.Millisecond+rand.N(10*time.Millisecond)))
+}
+
+// rest waits for so long, or fails as soon as ctx ends.
+func rest(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

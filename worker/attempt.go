@@ -95,8 +95,9 @@ func (a *attempt) Message(ctx context.Context, in domain.Incoming, ratchet *doma
 }
 
 // HoldBack holds the next message back while too many answers wait, and with it
-// the receipt of the one that is stored, if that has added to them. It must not be a part of Message,
-// during which the ratchet is locked: no answer could be sent meanwhile.
+// the receipt of the one that is stored, if that has added to them. It must not
+// be a part of Message, during which the ratchet is locked: no answer could be
+// sent meanwhile.
 func (a *attempt) HoldBack(ctx context.Context, contact string) {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()

@@ -182,8 +182,8 @@ func lastCall(ctx context.Context) time.Time {
 
 // handOver gives every tenant away, so many a second, each as soon as it has
 // ended: finish the send under way, disconnect, drain, release, in this order.
-// The others are served meanwhile; the caller sees to the heartbeats. It returns when all are given away, or with an
-// error shortly before ctx ends.
+// The others are served meanwhile; the caller sees to the heartbeats. It returns
+// when all are given away, or with an error shortly before ctx ends.
 func (p *Pool) handOver(ctx context.Context, perSecond float64) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
@@ -308,9 +308,10 @@ func (r *runner) line() (line context.Context, hangUp func()) {
 }
 
 // stillOurs asks the database before each connection whether this term goes on,
-// and ends it if not; it also sees a device that was linked meanwhile. WhatsApp lets in whoever comes last: a replica that was
-// buried during an outage of its way to the database, and is back before its
-// next heartbeat, would throw the next owner out.
+// and ends it if not; it also sees a device that was linked meanwhile. WhatsApp
+// lets in whoever comes last: a replica that was buried during an outage of its
+// way to the database, and is back before its next heartbeat, would throw the
+// next owner out.
 func (r *runner) stillOurs() error {
 	ctx, cancel := context.WithTimeout(r.ctx, storeDeadline)
 	defer cancel()
