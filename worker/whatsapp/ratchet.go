@@ -29,8 +29,8 @@ import (
 //   - Sending: from GetManySessions to PutManySessions, for contexts that carry
 //     an op.
 //   - Retry receipts and peer messages, which load and store one session with a
-//     plain context: from that load until a session is stored whose sending
-//     chain has moved.
+//     plain context: from that load until this session is stored with a sending
+//     chain that has moved.
 //
 // Sessions are cached while the connection lasts: the tenure owns them.
 type ratchet struct {
@@ -39,7 +39,7 @@ type ratchet struct {
 	lock    chan struct{} // a mutex whose holder may change hands
 	mu      sync.Mutex
 	pending *pending          // decrypted, not stored yet; the lock is held for it
-	bare    *time.Timer       // the lock is held for a plain load; nil when not
+	bare    *bare             // the lock is held for a plain load; nil when not
 	cache   map[string][]byte // address → session; nil value: known to be absent
 	known   map[string][32]byte
 	unsafe  Unsafe
@@ -109,8 +109,13 @@ func (r *ratchet) DoDecryptionTxn(ctx context.Context, fn func(context.Context) 
 		return err
 	}
 	p := &pending{writes: domain.RatchetWrites{JID: r.ks.jid, Sessions: map[string][]byte{}, Identities: map[string][32]byte{}}}
+	kept := false
+	defer func() {
+		if !kept { // also when fn panics: whatsmeow acknowledges such a message and goes on
+			r.release()
+		}
+	}()
 	if err := fn(context.WithValue(ctx, txnKey{}, p)); err != nil {
-		r.release()
 		if errors.Is(err, signalerror.ErrOldCounter) {
 			r.ks.metrics.OldCounter.Inc()
 		}
@@ -118,7 +123,7 @@ func (r *ratchet) DoDecryptionTxn(ctx context.Context, fn func(context.Context) 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pending = p
+	r.pending, kept = p, true
 	p.watch = time.AfterFunc(pendingLife, func() { _ = r.flush(context.WithoutCancel(ctx)) })
 	return nil
 }
@@ -203,7 +208,9 @@ func (r *ratchet) cached(address string) ([]byte, bool) {
 }
 
 // load reads sessions through the cache; an absent one is nil in the answer.
-func (r *ratchet) load(ctx context.Context, addresses []string) (map[string][]byte, error) {
+// The cache keeps what is read only under the lock: without it a session may be
+// replaced while the database answers, and the old one would be used again.
+func (r *ratchet) load(ctx context.Context, addresses []string, locked bool) (map[string][]byte, error) {
 	found := make(map[string][]byte, len(addresses))
 	var missing []string
 	p, _ := ctx.Value(txnKey{}).(*pending)
@@ -234,7 +241,9 @@ func (r *ratchet) load(ctx context.Context, addresses []string) (map[string][]by
 		fresh[a] = read[a]
 		found[a] = read[a]
 	}
-	r.remember(&domain.RatchetWrites{Sessions: fresh})
+	if locked {
+		r.remember(&domain.RatchetWrites{Sessions: fresh})
+	}
 	return found, nil
 }
 
@@ -242,29 +251,31 @@ func (r *ratchet) load(ctx context.Context, addresses []string) (map[string][]by
 // receipt or a peer message and takes the lock.
 func (r *ratchet) GetSession(ctx context.Context, address string) ([]byte, error) {
 	if ctx.Value(txnKey{}) == nil && ctx.Value(opKey{}) == nil {
-		if err := r.beginBare(ctx); err != nil {
+		if err := r.beginBare(ctx, address); err != nil {
 			return nil, err
 		}
 	}
-	found, err := r.load(ctx, []string{address})
+	found, err := r.load(ctx, []string{address}, true)
 	return found[address], err
 }
 
-// HasSession reports whether there is a session.
+// HasSession reports whether there is a session. Outside of a decryption it is
+// called without the lock.
 func (r *ratchet) HasSession(ctx context.Context, address string) (bool, error) {
-	found, err := r.load(ctx, []string{address})
+	found, err := r.load(ctx, []string{address}, ctx.Value(txnKey{}) != nil)
 	return found[address] != nil, err
 }
 
 // GetManySessions begins the encryption of a send.
 func (r *ratchet) GetManySessions(ctx context.Context, addresses []string) (map[string][]byte, error) {
-	if o, _ := ctx.Value(opKey{}).(*op); o != nil && !o.held {
+	o, _ := ctx.Value(opKey{}).(*op)
+	if o != nil && !o.held {
 		if err := r.acquire(ctx); err != nil {
 			return nil, err
 		}
 		o.held = true
 	}
-	return r.load(ctx, addresses)
+	return r.load(ctx, addresses, o != nil)
 }
 
 // PutSession stores one session: within a decryption it is kept back, else it
@@ -275,9 +286,7 @@ func (r *ratchet) PutSession(ctx context.Context, address string, session []byte
 		return nil
 	}
 	err := r.save(ctx, &domain.RatchetWrites{JID: r.ks.jid, Sessions: map[string][]byte{address: session}}, uuid.Nil)
-	if err != nil || hasSent(session) {
-		r.endBare()
-	}
+	r.storedBare(address, err != nil || hasSent(session))
 	return err
 }
 
@@ -318,41 +327,6 @@ func (r *ratchet) save(ctx context.Context, w *domain.RatchetWrites, sending uui
 func (r *ratchet) end(o *op) {
 	if o.held {
 		o.held = false
-		r.release()
-	}
-}
-
-// bareLife bounds how long a plain load may hold the lock.
-const bareLife = 10 * time.Second
-
-func (r *ratchet) beginBare(ctx context.Context) error {
-	if r.unsafe.NoBuffer {
-		return nil
-	}
-	r.mu.Lock()
-	busy := r.bare != nil
-	r.mu.Unlock()
-	if busy {
-		return nil // the same operation loads again
-	}
-	if err := r.acquire(ctx); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.bare = time.AfterFunc(bareLife, r.endBare)
-	return nil
-}
-
-func (r *ratchet) endBare() {
-	r.mu.Lock()
-	held := r.bare != nil
-	if held {
-		r.bare.Stop()
-		r.bare = nil
-	}
-	r.mu.Unlock()
-	if held {
 		r.release()
 	}
 }
