@@ -54,6 +54,25 @@ func (p *Phone) openAppState() error {
 	return p.putPushName(false) // a companion that has no key yet must not be told
 }
 
+// PutNamelessSetting stores a setting without an index, as whoever has the account may, and tells the companions.
+func (p *Phone) PutNamelessSetting() error {
+	p.app.mu.Lock()
+	defer p.app.mu.Unlock()
+	if err := p.openAppState(); err != nil {
+		return err
+	}
+	patch := appstate.BuildSettingPushName("x")
+	patch.Mutations[0].Index = []string{}
+	raw, err := p.app.proc.EncodePatch(context.Background(), p.app.store.keyID, p.app.store.state(string(patch.Type)), patch)
+	if err != nil {
+		return fmt.Errorf("encode setting: %w", err)
+	}
+	if err = p.appendPatch(patch.Type, raw); err == nil {
+		p.tellOthers(patch.Type, nil)
+	}
+	return err
+}
+
 func (p *Phone) putPushName(tell bool) error {
 	name := p.PushName()
 	if name == "" {

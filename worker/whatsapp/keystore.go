@@ -27,6 +27,7 @@ type keyStore struct {
 	tenure             domain.Tenure
 	ratchets           worker.Ratchet
 	metrics            *worker.Metrics
+	settings           *appSync    // nil: whatsmeow fetches them itself
 	caughtUp           atomic.Bool // the offline queue is done: nothing is redelivered any more
 
 	small    sync.Mutex

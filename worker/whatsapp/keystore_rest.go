@@ -158,7 +158,11 @@ func (ks *keyStore) PutAppStateVersion(ctx context.Context, name string, version
 	return guardedDo(ctx, ks.gate, func(ctx context.Context) error { return ks.SQLStore.PutAppStateVersion(ctx, name, version, hash) })
 }
 
+// GetAppStateVersion is how whatsmeow begins to fetch a collection of settings.
 func (ks *keyStore) GetAppStateVersion(ctx context.Context, name string) (uint64, [128]byte, error) {
+	if ks.settings.apart(ctx, name) {
+		return 0, [128]byte{}, errFetchedApart
+	}
 	type answer struct {
 		version uint64
 		hash    [128]byte

@@ -2,6 +2,7 @@ package whatsapp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -28,7 +29,16 @@ func (l *logger) Infof(string, ...any)           {}
 func (l *logger) Debugf(string, ...any)          {}
 func (l *logger) Sub(string) waLog.Logger        { return l }
 
+// isFetchedApart reports whether a line tells of what is as it should be.
+func isFetchedApart(arg any) bool {
+	err, _ := arg.(error)
+	return errors.Is(err, errFetchedApart)
+}
+
 func (l *logger) write(level slog.Level, msg string, args []any) {
+	if len(args) > 0 && isFetchedApart(args[len(args)-1]) {
+		return
+	}
 	l.count(msg)
 	if !l.slog.Enabled(context.Background(), level) {
 		return

@@ -226,6 +226,7 @@ type phone struct {
 // use gives a device the decorated store.
 func (ph *phone) use(device *store.Device) {
 	ks := newKeyStore(ph.gate, ph.container, *device.ID, ph.tenure, ph.Ratchet, ph.Metrics, ph.Unsafe)
+	ks.settings = &appSync{fetch: ph.fetchSettings, busy: map[string]bool{}}
 	device.SetAllStores(ks)
 	ph.keys.Store(ks)
 }
