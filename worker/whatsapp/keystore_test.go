@@ -98,7 +98,7 @@ func callWithAnything(on any, name string) error {
 func anything(kind reflect.Type) reflect.Value {
 	switch kind {
 	case reflect.TypeFor[context.Context]():
-		return reflect.ValueOf(context.Background())
+		return reflect.ValueOf(context.WithValue(context.Background(), asksKey{}, true))
 	case reflect.TypeFor[types.JID]():
 		return reflect.ValueOf(someone)
 	case reflect.TypeFor[store.LIDMapping]():

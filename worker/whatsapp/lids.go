@@ -50,26 +50,26 @@ func (s *lidStore) hold(n int) (cache store.LIDStore, release func()) {
 	return s.cache, s.mu.RUnlock
 }
 
-// lidBatch bounds one transaction of PutManyLIDMappings. A phone with thousands
-// of contacts tells of all of them in one message; what is stored stays, should
-// the connection end before the last of them.
-const lidBatch = 200
+// asksKey marks the context of a send, whose questions WhatsApp itself answers.
+type asksKey struct{}
 
+// PutManyLIDMappings takes what WhatsApp answers to a send. whatsmeow would also
+// store what a message of the account's own devices claims
+// (Client.storeLIDSyncMessage), and with it one tenant could lead the messages
+// of all others astray: the map decides to whom they go. The number of a customer
+// comes with each message of theirs as well.
 func (s *lidStore) PutManyLIDMappings(ctx context.Context, mappings []store.LIDMapping) error {
+	if ctx.Value(asksKey{}) == nil || len(mappings) == 0 {
+		return nil
+	}
 	mappings = slices.Clone(mappings)
 	// Everybody locks the rows of the shared table in the same order.
 	slices.SortFunc(mappings, func(a, b store.LIDMapping) int { return cmp.Compare(a.LID.User, b.LID.User) })
-	for part := range slices.Chunk(mappings, lidBatch) {
-		err := guardedDo(ctx, s.gate, func(ctx context.Context) error {
-			cache, release := s.hold(len(part))
-			defer release()
-			return cache.PutManyLIDMappings(ctx, part)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return guardedDo(ctx, s.gate, func(ctx context.Context) error {
+		cache, release := s.hold(len(mappings))
+		defer release()
+		return cache.PutManyLIDMappings(ctx, mappings)
+	})
 }
 
 // PutLIDMapping writes only what is new: whatsmeow tells of the same customer

@@ -2,8 +2,6 @@ package whatsapp
 
 import (
 	"context"
-	"fmt"
-	"slices"
 	"testing"
 
 	"go.mau.fi/whatsmeow/store"
@@ -38,23 +36,20 @@ func newWrites(t *testing.T) (*lidStore, *writes) {
 	return newLIDStore(newGate(t.Context()), func() store.LIDStore { return w }), w
 }
 
-func TestLIDs_OfManyContactsAreStoredInSteps(t *testing.T) {
+func TestLIDs_AreTakenFromWhatsAppAlone(t *testing.T) {
 	s, w := newWrites(t)
-	var all []store.LIDMapping
-	for i := range 2*lidBatch + 1 {
-		all = append(all, store.LIDMapping{LID: types.NewJID(fmt.Sprintf("%05d", 99999-i), types.HiddenUserServer)})
+	claim := []store.LIDMapping{
+		{LID: types.NewJID("2", types.HiddenUserServer), PN: types.NewJID("255754000002", types.DefaultUserServer)},
+		{LID: types.NewJID("1", types.HiddenUserServer), PN: types.NewJID("255754000001", types.DefaultUserServer)},
 	}
-	if err := s.PutManyLIDMappings(t.Context(), all); err != nil {
-		t.Fatal(err)
+	if err := s.PutManyLIDMappings(t.Context(), claim); err != nil || len(w.batches) != 0 {
+		t.Errorf("a message says whose a number is, and it is stored: %v, error %v", w.batches, err)
 	}
-	var sizes []int
-	for _, b := range w.batches {
-		sizes = append(sizes, len(b))
+	asked := context.WithValue(t.Context(), asksKey{}, true)
+	if err := s.PutManyLIDMappings(asked, claim); err != nil || len(w.batches) != 1 {
+		t.Fatalf("WhatsApp's answer is stored %d times, want once; error %v", len(w.batches), err)
 	}
-	if want := []int{lidBatch, lidBatch, 1}; !slices.Equal(sizes, want) {
-		t.Errorf("they are stored in steps of %v, want %v", sizes, want)
-	}
-	if first := w.batches[0][0].LID.User; first != all[len(all)-1].LID.User {
+	if first := w.batches[0][0].LID.User; first != "1" {
 		t.Errorf("the first to be stored is %s, want the lowest", first)
 	}
 }

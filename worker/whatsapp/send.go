@@ -29,6 +29,7 @@ func (ph *phone) Send(ctx context.Context, row domain.Outbound) (time.Time, erro
 	if ks == nil {
 		return time.Time{}, &worker.SendError{Kind: worker.SendPaused, Reason: "No phone is linked.", Err: errNotLinked}
 	}
+	ctx = context.WithValue(ctx, asksKey{}, true)
 	to, err := ph.recipient(ctx, row.ChatJID)
 	if err != nil {
 		return time.Time{}, ph.classify(err)
