@@ -121,3 +121,25 @@ func reopened(t *testing.T, db database) *sql.DB {
 	t.Helper()
 	return db.open(t)
 }
+
+func TestRestore_AMessageThatNobodyCanReadIsNotTakenForSent(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		shop, asha := w.opened(t, salon), w.customer(t, "Asha")
+		asha.asks(t, shop, "hello")
+		w.child.stop(t)
+		if stdout, stderr, code, err := run(w.settings, "reset-sessions"); err != nil || code != 0 {
+			t.Fatalf("flowhq reset-sessions ended with code %d (%v): %s%s", code, err, stdout, stderr)
+		}
+		w.wa.Faults().NoPreKeys(shop.owner.Number(), true) // so that no session can be begun
+		w.serve(t)
+		shop.becomesConnected(t)
+		news := shop.sends(t, asha.Number(), "news")
+		eventually(t, "the message waits for another attempt", patience, func() (bool, string) {
+			n := w.count(t, "SELECT count(*) FROM outbox WHERE id = $1 AND open AND attempts > 0", news.ID)
+			return n == 1, shop.message(t, news.ID).Status
+		})
+		w.wa.Faults().NoPreKeys(shop.owner.Number(), false)
+		asha.reads(t, shop)
+	})
+}

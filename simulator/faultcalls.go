@@ -128,6 +128,12 @@ func (f *Faults) Restricted463(number string, on bool) {
 	f.set(number, func(s *faultState) { s.restricted = on })
 }
 
+// NoPreKeys refuses to give the number's companions the prekeys of others, as WhatsApp does to who asks
+// too often. They cannot begin an encryption session.
+func (f *Faults) NoPreKeys(number string, on bool) {
+	f.set(number, func(s *faultState) { s.noPreKeys = on })
+}
+
 // Outdated405 refuses every login with failure 405, "client outdated".
 func (f *Faults) Outdated405(on bool) { f.tooOld.Store(on) }
 

@@ -31,12 +31,12 @@ func (f *Faults) init(s *Server) {
 
 // faultState is the set of states in force for a number.
 type faultState struct {
-	refuse, unavailable, holdAcks, restricted, keepReplaced, cutLinked bool
-	refuseFrom                                                         string // an IP address; empty for none
-	dropAcks, swallow, unreadable, redeliver                           float64
-	ackDelay                                                           time.Duration
-	tempBan                                                            int
-	tempBanFor                                                         time.Duration
+	refuse, unavailable, holdAcks, restricted, keepReplaced, cutLinked, noPreKeys bool
+	refuseFrom                                                                    string // an IP address; empty for none
+	dropAcks, swallow, unreadable, redeliver                                      float64
+	ackDelay                                                                      time.Duration
+	tempBan                                                                       int
+	tempBanFor                                                                    time.Duration
 }
 
 // faultSlot holds the states and the pending one-shot faults of one number or of all.
@@ -65,6 +65,7 @@ func (f *Faults) of(p *Phone) faultState {
 	b.restricted = b.restricted || a.restricted
 	b.keepReplaced = b.keepReplaced || a.keepReplaced
 	b.cutLinked = b.cutLinked || a.cutLinked
+	b.noPreKeys = b.noPreKeys || a.noPreKeys
 	b.refuseFrom = cmp.Or(b.refuseFrom, a.refuseFrom)
 	b.dropAcks = max(b.dropAcks, a.dropAcks)
 	b.swallow = max(b.swallow, a.swallow)

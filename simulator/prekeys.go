@@ -21,6 +21,10 @@ func (c *conn) iqEncrypt(n *waBinary.Node) {
 		return
 	}
 	if query, ok := n.GetOptionalChildByTag("key"); ok && attrString(n, "type") == "get" {
+		if c.srv.faults.of(d.phone).noPreKeys {
+			c.iqError(n, 429, "rate-overlimit")
+			return
+		}
 		c.result(n, c.srv.bundles(&query))
 		return
 	}

@@ -49,6 +49,9 @@ func (ph *phone) Send(ctx context.Context, row domain.Outbound) (time.Time, erro
 		failed.Unknown = o.stored && !errors.Is(err, whatsmeow.ErrServerReturnedError)
 		return time.Time{}, failed
 	}
+	if !o.stored { // not one device could be encrypted for, and whatsmeow has sent an empty list
+		return time.Time{}, ph.classify(errNoRecipient)
+	}
 	return resp.Timestamp, nil
 }
 
