@@ -65,6 +65,7 @@ type Decision struct {
 type Receipt struct {
 	Duplicate bool
 	Replies   []Outbound // as stored, ready for the sender
+	Moved     string     // the contact under which the customer was known until now; empty: as before
 }
 
 // Outcome is what became of one attempt to send.

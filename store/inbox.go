@@ -89,6 +89,9 @@ func (i Inbox) Receive(ctx context.Context, t domain.Tenure, in domain.Incoming,
 			return err
 		}
 		receipt = domain.Receipt{Duplicate: r.duplicate()}
+		if r.moved {
+			receipt.Moved = r.alias
+		}
 		var out batch
 		out.ratchet(t.TenantID, ratchet)
 		switch {
@@ -141,6 +144,7 @@ type reception struct {
 
 	unread bool // a placeholder of this message is in the log
 	torn   bool // there is a conversation under the alias
+	moved  bool // it was moved to the contact
 }
 
 func newReception(t domain.Tenure, in domain.Incoming, ratchet *domain.RatchetWrites) *reception {
@@ -159,7 +163,7 @@ func (r *reception) open(ctx context.Context, c session) error {
 	var b batch
 	b.add(begin)
 	b.fence(r.tenure, r.device)
-	r.fresh = 0 // a repeated transaction counts anew
+	r.fresh, r.moved = 0, false // a repeated transaction counts anew
 	for pair := range slices.Chunk(r.keys, 2) {
 		r.take(&b, pair[0], pair[len(pair)-1])
 	}

@@ -79,6 +79,7 @@ func (r *reception) mend(ctx context.Context, c session) error {
 	b.add(moveAppointments, tenant, contact, alias)
 	b.add(moveLog, tenant, contact, alias, earliestID(since))
 	b.read(r.scanChat, loadChat, tenant, contact, r.in.WAID, alias)
+	r.moved = true
 	return c.run(ctx, &b)
 }
 

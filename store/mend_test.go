@@ -24,12 +24,18 @@ func TestReceive_MovesWhatWasKnownByLIDToTheNumber(t *testing.T) {
 			d.Appointments = []domain.Appointment{{ID: domain.NewID(), At: at, Status: domain.AppointmentPending}}
 			return d, err
 		}).Replies[0]
-		w.mustReceive(incoming("B", "sawa"), func(v domain.InboxView) (domain.Decision, error) {
+		known := w.mustReceive(incoming("B", "sawa"), func(v domain.InboxView) (domain.Decision, error) {
 			if string(v.Conversation.State) != `{"step":"asked"}` || v.Conversation.Contact != neema || v.Customer.Name != "Neema" || v.Customer.LID != "111" || v.Pending != 1 {
 				t.Errorf("the conversation is torn: %+v", v)
 			}
 			return domain.Decision{CancelAt: []time.Time{at}}, nil
 		})
+		if known.Moved != "lid:111" {
+			t.Errorf("the sender is told that the customer was %q", known.Moved)
+		}
+		if again := w.mustReceive(incoming("C", "asante"), answer("karibu")); again.Moved != "" {
+			t.Errorf("the customer moves twice, from %q", again.Moved)
+		}
 		for _, table := range []string{"conversations", "customers", "outbox", "message_logs", "appointments"} {
 			if n := count(t, w.Store, "SELECT count(*) FROM "+table+" WHERE contact <> $1", neema); n != 0 {
 				t.Errorf("%d rows of %s are not the number's", n, table)

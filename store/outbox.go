@@ -60,13 +60,13 @@ func (b *batch) enqueue(m domain.Outbound, from string) domain.Outbound {
 	return m
 }
 
-// Due returns unsent rows whose time has come or whose attempt is to be
-// repeated. The contract is worker.Outbox's.
+// Due returns unsent answers, and other unsent rows whose time has come or whose
+// attempt is to be repeated. The contract is worker.Outbox's.
 func (o Outbox) Due(ctx context.Context, tenant uuid.UUID, limit int, after *domain.Outbound) (due []domain.Outbound, next time.Time, err error) {
 	defer translated("read the outbox", &err)
 	now := domain.Now()
 	args := []any{tenant, now, limit}
-	text := `SELECT ` + outboundColumns + ` FROM outbox WHERE tenant_id = $1 AND open AND (run_at <= $2 OR attempts > 0)`
+	text := `SELECT ` + outboundColumns + ` FROM outbox WHERE tenant_id = $1 AND open AND (run_at <= $2 OR attempts > 0 OR lane = 0)`
 	if after != nil {
 		args = append(args, int(after.Lane), after.ID)
 		text += ` AND (lane, id) > ($4, $5)`
@@ -94,7 +94,7 @@ func (o Outbox) Due(ctx context.Context, tenant uuid.UUID, limit int, after *dom
 // other out.
 func (o Outbox) later(ctx context.Context, tenant uuid.UUID, now time.Time) (time.Time, error) {
 	var next time.Time
-	err := o.s.reader.QueryRowContext(ctx, o.s.text(`SELECT run_at FROM outbox WHERE tenant_id = $1 AND open AND attempts = 0 AND run_at > $2 ORDER BY run_at LIMIT 1`),
+	err := o.s.reader.QueryRowContext(ctx, o.s.text(`SELECT run_at FROM outbox WHERE tenant_id = $1 AND open AND attempts = 0 AND lane > 0 AND run_at > $2 ORDER BY run_at LIMIT 1`),
 		tenant, now).Scan(&next)
 	if err == sql.ErrNoRows {
 		return time.Time{}, nil

@@ -38,8 +38,8 @@ func TestDue_OrdersByLaneAndThenByAge(t *testing.T) {
 		manual := w.queue("b", domain.LaneManual, now)
 		manual2 := w.queue("a", domain.LaneManual, now)
 		answer := w.mustReceive(incoming("A", "habari"), answer("karibu")).Replies[0]
-		later := w.queue("c", domain.LaneReply, now.Add(2*time.Hour))
-		w.queue("c", domain.LaneReply, now.Add(3*time.Hour))
+		later := w.queue("c", domain.LaneManual, now.Add(2*time.Hour))
+		w.queue("c", domain.LaneManual, now.Add(3*time.Hour))
 
 		due, next := w.due(10)
 		if diff := cmp.Diff([]uuid.UUID{answer.ID, manual.ID, manual2.ID, campaign.ID}, due); diff != "" {
@@ -87,6 +87,17 @@ func TestDue_NamesARowThatWaitsForItsRetryBeforeTheYoungerOnesOfItsChat(t *testi
 		}
 		if due, _ := w.due(1); !slices.Equal(due, []uuid.UUID{older.ID}) {
 			t.Errorf("with a limit: %v, want the older row", due)
+		}
+	})
+}
+
+func TestDue_NamesAnAnswerThatIsToWaitBeforeTheYoungerOnesOfItsChat(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		first := w.queue(neema, domain.LaneReply, domain.Now().Add(3*time.Second)) // to a message from before an outage
+		second := w.queue(neema, domain.LaneReply, domain.Now())
+		due, next := w.due(10)
+		if diff := cmp.Diff([]uuid.UUID{first.ID, second.ID}, due); diff != "" || !next.IsZero() {
+			t.Errorf("next %v; due (-want +got):\n%s", next, diff)
 		}
 	})
 }

@@ -86,6 +86,9 @@ func (a *attempt) Message(ctx context.Context, in domain.Incoming, ratchet *doma
 	}
 	r.heard.Store(time.Now().UnixNano())
 	r.svc.Metrics.MessagesIn.WithLabelValues(string(in.Kind)).Inc()
+	if receipt.Moved != "" {
+		r.sender.moved(receipt.Moved, in.Contact)
+	}
 	if silence {
 		r.sender.silence(in.Contact)
 	}

@@ -88,7 +88,7 @@ func (d *desk) Due(_ context.Context, _ uuid.UUID, limit int, after *domain.Outb
 	now := time.Now()
 	for _, r := range d.open {
 		switch {
-		case r.Attempts == 0 && r.RunAt.After(now):
+		case r.Attempts == 0 && r.Lane != domain.LaneReply && r.RunAt.After(now):
 			if next.IsZero() || r.RunAt.Before(next) {
 				next = r.RunAt
 			}
@@ -113,6 +113,23 @@ func (d *desk) Finish(_ context.Context, outcomes []domain.Outcome) error {
 		d.open[o.ID] = r
 	}
 	return nil
+}
+
+// tally is what a counter has counted, all its labels together.
+func tally(t *testing.T, c prometheus.Collector) (n float64) {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			n += m.GetCounter().GetValue()
+		}
+	}
+	return n
 }
 
 // wire is a phone that notes what it is given.

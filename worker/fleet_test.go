@@ -179,6 +179,16 @@ func TestPool_LivesThroughAnOutageOfTheDatabase(t *testing.T) {
 					if held, connected := p.Held(); held != 3 || connected != 3 {
 						t.Errorf("ten seconds later %d are held and %d connected of 3", held, connected)
 					}
+					if n := tally(t, p.svc.Metrics.Missed); n == 0 {
+						t.Error("no missed heartbeat is counted")
+					}
+					cuts := 0.0
+					if length > p.svc.Settings.Timings.Hard {
+						cuts = 1
+					}
+					if n := tally(t, p.svc.Metrics.Cuts); n != cuts {
+						t.Errorf("%v times all connections are said to be closed, want %v", n, cuts)
+					}
 				})
 			})
 		}

@@ -14,11 +14,14 @@ type Metrics struct {
 	MessagesOut  *prometheus.CounterVec // by lane
 	ReplySeconds prometheus.Histogram   // from inbound commit to WhatsApp's acknowledgement
 	Heartbeats   prometheus.Histogram   // how long they take
+	Missed       prometheus.Counter     // heartbeats that the database did not confirm
+	Cuts         prometheus.Counter     // all connections closed, because too many were missed
 	ClockSkew    prometheus.Gauge       // own clock less the database's
 	Duplicates   prometheus.Counter
 	Quarantined  prometheus.Counter
 	Ignored      *prometheus.CounterVec // by kind of chat
 	DeadLetters  prometheus.Counter
+	Expired      *prometheus.CounterVec // by lane
 	Ambiguous    prometheus.Counter
 	Reconnects   *prometheus.CounterVec // by reason
 	PassedOn     prometheus.Counter
@@ -44,12 +47,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "From the commit of an inbound message to WhatsApp's acknowledgement of its answer.", Buckets: prometheus.ExponentialBuckets(0.002, 2, 16)}),
 		Heartbeats: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "flowhq_heartbeat_seconds",
 			Help: "How long the database takes to confirm this replica.", Buckets: []float64{0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 2}}),
+		Missed: counter("heartbeat_failures_total", "Heartbeats that the database did not confirm."),
+		Cuts:   counter("cuts_total", "Times when all connections were closed because the database had not confirmed this replica in time."),
 		ClockSkew: prometheus.NewGauge(prometheus.GaugeOpts{Name: "flowhq_clock_skew_seconds",
 			Help: "How far the clock of this machine is ahead of the database's."}),
 		Duplicates:   counter("duplicates_total", "Inbound messages seen before."),
 		Quarantined:  counter("quarantined_total", "Inbound messages whose conversation failed."),
 		Ignored:      vec("ignored_total", "Messages outside one-to-one chats.", "chat"),
 		DeadLetters:  counter("dead_letters_total", "Outbound messages given up."),
+		Expired:      vec("expired_total", "Outbound messages that were too old to be sent any more.", "lane"),
 		Ambiguous:    counter("ambiguous_total", "Attempts to send of unknown outcome: the message may have gone out, but WhatsApp's acknowledgement was not seen."),
 		Reconnects:   vec("reconnects_total", "Connections to WhatsApp that ended.", "reason"),
 		PassedOn:     counter("tenants_passed_on_total", "Tenants left to other replicas because they could not connect from this one."),
@@ -59,7 +65,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		Retries:      counter("retry_receipts_total", "Retry receipts from recipients."),
 		Panics:       counter("panics_total", "Panics caught in event handlers."),
 	}
-	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Heartbeats, m.ClockSkew, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters, m.Ambiguous,
+	reg.MustRegister(m.MessagesIn, m.MessagesOut, m.ReplySeconds, m.Heartbeats, m.Missed, m.Cuts, m.ClockSkew, m.Duplicates, m.Quarantined, m.Ignored, m.DeadLetters, m.Expired, m.Ambiguous,
 		m.Reconnects, m.PassedOn, m.FenceRejects, m.OldCounter, m.Undecrypted, m.Retries, m.Panics)
 	return m
 }
@@ -75,3 +81,5 @@ func (m *Metrics) sent(r domain.Outbound, took time.Duration) {
 }
 
 func (m *Metrics) dead() { m.DeadLetters.Inc() }
+
+func (m *Metrics) expired(lane domain.Lane) { m.Expired.WithLabelValues(laneNames[lane]).Inc() }

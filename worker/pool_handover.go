@@ -39,6 +39,7 @@ func (p *Pool) seesOthers() bool {
 // beside the pool's loop, which may be stuck in a call to the database.
 func (p *Pool) expire() {
 	p.cut.Store(true)
+	p.svc.Metrics.Cuts.Inc()
 	p.svc.Logger.Error("the database has not confirmed this replica in time; all connections are closed until it does")
 	p.cancelAll(errUnsure)
 }

@@ -90,8 +90,8 @@ type Inbox interface {
 // Outbox is the queue of one tenant's outbound messages.
 type Outbox interface {
 	// Due returns unsent rows by lane and then by id, at most limit: those whose
-	// time has come, and those that wait for another attempt, because the rest
-	// of their chat waits behind them. after, if any, is the last row of the
+	// time has come, and answers and those that wait for another attempt in any
+	// case, because the rest of their chat waits behind them. after, if any, is the last row of the
 	// page before. next is when the earliest of the other rows falls due, zero
 	// when there is none.
 	Due(ctx context.Context, tenant uuid.UUID, limit int, after *domain.Outbound) (due []domain.Outbound, next time.Time, err error)

@@ -98,6 +98,26 @@ func (s *sender) wake() {
 	s.start()
 }
 
+// moved takes what waits under one contact to another: its number has become
+// known.
+func (s *sender) moved(from, to string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, q := range s.queue {
+		if q.Contact == from {
+			q.Contact = to
+		}
+	}
+	if h := s.shelf[from]; h != nil {
+		delete(s.shelf, from)
+		h.Contact = to
+		if other := s.shelf[to]; other == nil || before(h, other) {
+			s.shelf[to] = h
+		}
+		s.cut()
+	}
+}
+
 // waiting counts the unsent answers in memory: of one chat, and of all. What
 // others send is no reason to hold customers up.
 func (s *sender) waiting(contact string) (chat, all int) {
@@ -225,17 +245,21 @@ func (s *sender) send(row *queued, phone Phone) {
 	out := domain.Outcome{Tenure: s.tenure, ID: row.ID, Attempts: row.Attempts + 1}
 	if row.ExpiresAt != nil && now.After(*row.ExpiresAt) {
 		out.Status, out.Error = domain.StatusExpired, "It could not be sent in time."
+		s.svc.Metrics.expired(row.Lane)
 		s.finish(row, out)
 		return
 	}
 	s.svc.at("O1")
 	ctx, cancel := context.WithTimeout(context.Background(), domain.SendDeadline)
 	defer cancel()
-	serverAt, err := phone.Send(ctx, row.Outbound)
+	s.mu.Lock()
+	message := row.Outbound // its contact may change meanwhile
+	s.mu.Unlock()
+	serverAt, err := phone.Send(ctx, message)
 	if err == nil {
 		s.svc.at("O5")
 		out.Status, out.ServerAt = domain.StatusSent, serverAt
-		s.svc.Metrics.sent(row.Outbound, time.Since(row.CreatedAt))
+		s.svc.Metrics.sent(message, time.Since(message.CreatedAt))
 		s.finish(row, out)
 		return
 	}

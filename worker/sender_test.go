@@ -22,6 +22,56 @@ func TestSender_GoesOnAfterASendThatFoundALivingConnectionEnded(t *testing.T) {
 	})
 }
 
+func TestSender_GivesUpWhatIsTooOldAndGoesOnWithTheChat(t *testing.T) {
+	opened(t, hurried(), func(t *testing.T, d *desk) {
+		d.connected(nil)
+		until := time.Now().Add(domain.ReplyLife)
+		late, second := outbound("a", domain.LaneReply), outbound("a", domain.LaneReply)
+		late.ExpiresAt = &until
+		d.ordered(late, second)
+		time.Sleep(domain.ReplyLife + time.Second)
+		d.connected(d.phone)
+		time.Sleep(time.Minute)
+		if !d.phone.delivered(late).IsZero() || d.phone.delivered(second).IsZero() {
+			t.Error("want the second answer alone on the phone")
+		}
+		if n := tally(t, d.svc.Metrics.Expired); n != 1 {
+			t.Errorf("%v expired messages are counted, want 1", n)
+		}
+	})
+}
+
+func TestSender_KeepsTheOrderWhenTheNumberOfACustomerBecomesKnown(t *testing.T) {
+	opened(t, hurried(), func(t *testing.T, d *desk) {
+		d.phone.saying(func(domain.Outbound) error { return &SendError{Kind: SendRetry, Reason: "Not now."} })
+		first := d.answers("lid:1")
+		time.Sleep(time.Second)
+		d.phone.saying(nil)
+		d.moved("lid:1", "+255754000101")
+		second := d.answers("+255754000101")
+		time.Sleep(time.Minute)
+		a, b := d.phone.delivered(first), d.phone.delivered(second)
+		if a.IsZero() || !b.After(a) {
+			t.Errorf("the first answer goes at %v, the second at %v", a, b)
+		}
+	})
+}
+
+func TestSender_WhatWaitsUnderTheOldNameOfACustomerIsSilencedToo(t *testing.T) {
+	opened(t, hurried(), func(t *testing.T, d *desk) {
+		d.phone.saying(func(domain.Outbound) error { return &SendError{Kind: SendRetry, Reason: "Not now."} })
+		row := d.answers("lid:1")
+		time.Sleep(time.Second)
+		d.phone.saying(nil)
+		d.moved("lid:1", "+255754000101")
+		d.silence("+255754000101")
+		time.Sleep(time.Minute)
+		if !d.phone.delivered(row).IsZero() {
+			t.Error("an answer is sent after the owner has taken over")
+		}
+	})
+}
+
 func TestSender_ALateFailureOfTheLastConnectionDoesNotHoldUpThePresentOne(t *testing.T) {
 	opened(t, hurried(), func(t *testing.T, d *desk) {
 		hangs := make(chan struct{})
