@@ -33,12 +33,12 @@ func (d *decider) decide(in domain.Incoming, v domain.InboxView) (domain.Decisio
 	conv := v.Conversation
 	conv.ChatJID = in.ChatJID
 	if in.FromMe {
-		return d.ownerWrote(conv, v), nil
+		return d.ownerWrote(in, conv, v), nil
 	}
 	conv.LastInAt = &v.Now
 	out := domain.Decision{Conversation: &conv}
 	out.Customer = d.customer(in, v)
-	if !d.profile.Config.BotEnabled || in.Kind == domain.MediaReaction || in.Kind == domain.MediaRevoke || in.Kind == domain.MediaEdit {
+	if !d.profile.Config.BotEnabled || marginal(in.Kind) {
 		return out, nil
 	}
 	state := flow.Decode(conv.State)
@@ -61,11 +61,29 @@ func (d *decider) decide(in domain.Incoming, v domain.InboxView) (domain.Decisio
 	return out, nil
 }
 
-// ownerWrote pauses the bot in a chat in which the owner answered by hand.
-func (d *decider) ownerWrote(conv domain.Conversation, v domain.InboxView) domain.Decision {
-	until := v.Now.Add(d.settings.OwnerPause)
-	conv.MutedUntil, conv.MutedReason, conv.LastOutAt = &until, mutedByOwner, &v.Now
+// ownerWrote pauses the bot in a chat in which the owner answered by hand. The
+// pause begins when that was: after an outage it may be over. A reaction, a
+// correction or a deletion is no answer.
+func (d *decider) ownerWrote(in domain.Incoming, conv domain.Conversation, v domain.InboxView) domain.Decision {
+	if marginal(in.Kind) {
+		return domain.Decision{Conversation: &conv}
+	}
+	wrote := in.SentAt
+	if wrote.After(v.Now) {
+		wrote = v.Now // a wrong clock
+	}
+	if conv.LastOutAt == nil || wrote.After(*conv.LastOutAt) {
+		conv.LastOutAt = &wrote
+	}
+	if until := wrote.Add(d.settings.OwnerPause); until.After(v.Now) {
+		conv.MutedUntil, conv.MutedReason = &until, mutedByOwner
+	}
 	return domain.Decision{Conversation: &conv, SilenceChat: true}
+}
+
+// marginal reports whether a message only says something about another one.
+func marginal(kind domain.MediaKind) bool {
+	return kind == domain.MediaReaction || kind == domain.MediaRevoke || kind == domain.MediaEdit
 }
 
 func (d *decider) flowProfile() flow.Profile {
@@ -134,6 +152,9 @@ func (d *decider) pace(in domain.Incoming, v domain.InboxView, conv *domain.Conv
 			out.Replies[i].RunAt = v.Now.Add(staleSettle)
 		}
 	}
+	if in.Kind != domain.MediaText && said(conv, out.Replies, v.Now) {
+		out.Replies = nil // one answer to an album
+	}
 	if len(out.Replies) == 0 {
 		return
 	}
@@ -151,7 +172,21 @@ const (
 	loopMaxCount = 20
 	loopMaxEqual = 5
 	loopPause    = time.Hour
+
+	albumPause = time.Minute
 )
+
+// said reports whether the last thing that the bot said a moment ago is what it
+// would say now.
+func said(conv *domain.Conversation, replies []domain.Outbound, now time.Time) bool {
+	return len(replies) > 0 && conv.LastOutAt != nil && now.Sub(*conv.LastOutAt) < albumPause && conv.LastText == fingerprint(replies[len(replies)-1].Text)
+}
+
+// fingerprint recognises a text without keeping it.
+func fingerprint(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:8])
+}
 
 // loops counts automatic answers and reports whether the chat looks like two
 // bots talking: too many in ten minutes, or the same one again and again.
@@ -161,8 +196,7 @@ func loops(conv *domain.Conversation, replies []domain.Outbound, now time.Time) 
 	}
 	conv.WindowCount += len(replies)
 	for _, r := range replies {
-		sum := sha256.Sum256([]byte(r.Text))
-		text := hex.EncodeToString(sum[:8])
+		text := fingerprint(r.Text)
 		if text == conv.LastText {
 			conv.SameCount++
 		} else {

@@ -92,6 +92,62 @@ func TestDecide_TheOwnersOwnMessageSilencesTheBotForAWhile(t *testing.T) {
 	}
 }
 
+func TestDecide_WhatTheOwnerWroteDuringAnOutageSilencesNobodyAfterIt(t *testing.T) {
+	c := newChat(t)
+	in := c.incoming("Nitakupigia")
+	in.FromMe, in.SentAt = true, c.now.Add(-domain.OwnerPause-time.Second)
+	if out := c.hear(in); !out.SilenceChat {
+		t.Error("what waited before the owner answered is still sent")
+	}
+	if out := c.say("Habari"); len(out.Replies) != 1 {
+		t.Error("the customer is not answered")
+	}
+	in.SentAt = c.now.Add(time.Hour) // a wrong clock
+	c.hear(in)
+	c.now = c.now.Add(domain.OwnerPause + time.Second)
+	if out := c.say("Habari"); len(out.Replies) != 1 {
+		t.Error("the pause is longer than it should be")
+	}
+}
+
+func TestDecide_AReactionOfTheOwnerIsNoAnswer(t *testing.T) {
+	for _, kind := range []domain.MediaKind{domain.MediaReaction, domain.MediaEdit, domain.MediaRevoke} {
+		c := newChat(t)
+		in := c.incoming("")
+		in.FromMe, in.Kind = true, kind
+		if out := c.hear(in); out.SilenceChat {
+			t.Errorf("%s of the owner takes answers back", kind)
+		}
+		if out := c.say("Habari"); len(out.Replies) != 1 {
+			t.Errorf("after %s of the owner the customer is not answered", kind)
+		}
+	}
+}
+
+func TestDecide_AnAlbumIsAnsweredOnceAndMutesNobody(t *testing.T) {
+	c := newChat(t)
+	c.say("Habari")
+	answers := 0
+	for range 2 * loopMaxEqual {
+		in := c.incoming("")
+		in.Kind = domain.MediaImage
+		answers += len(c.hear(in).Replies)
+		c.now = c.now.Add(time.Second)
+	}
+	if answers != 1 {
+		t.Errorf("%d answers to an album, want 1", answers)
+	}
+	if out := c.say("menu"); len(out.Replies) != 1 {
+		t.Error("after an album the customer is not answered")
+	}
+	c.now = c.now.Add(2 * albumPause)
+	in := c.incoming("")
+	in.Kind = domain.MediaImage
+	if out := c.hear(in); len(out.Replies) != 1 {
+		t.Error("another picture later is not answered")
+	}
+}
+
 func TestDecide_AnAbandonedHandoffEndsByItself(t *testing.T) {
 	c := newChat(t)
 	c.say("Habari")

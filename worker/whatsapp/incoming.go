@@ -146,8 +146,11 @@ func content(m *waE2E.Message) (domain.MediaKind, string) {
 	if m.GetReactionMessage() != nil || m.GetEncReactionMessage() != nil {
 		return domain.MediaReaction, m.GetReactionMessage().GetText()
 	}
-	if m.GetSenderKeyDistributionMessage() != nil {
-		return "", ""
+	if m.GetSenderKeyDistributionMessage() != nil || m.GetAlbumMessage() != nil || m.GetPinInChatMessage() != nil || m.GetKeepInChatMessage() != nil || m.GetPollUpdateMessage() != nil {
+		return "", "" // the pictures of an album come one by one
+	}
+	if child := m.GetAssociatedChildMessage().GetMessage(); child != nil {
+		return content(child) // such as the better copy of a picture
 	}
 	return domain.MediaOther, ""
 }
