@@ -136,7 +136,11 @@ func (checkCmd) Run(ctx context.Context) error {
 		if current < target {
 			fmt.Printf("It has version %d; this program brings it to version %d when it starts, or with \"flowhq migrate\".\n", current, target)
 		}
-		return nil
+		needs, err := s.Needs()
+		if err == nil && current > 0 && current < needs {
+			fmt.Printf("Stop all running replicas before that: programs that do not know version %d cannot use it then.\n", needs)
+		}
+		return err
 	})
 }
 

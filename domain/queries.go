@@ -52,6 +52,7 @@ type ConversationRow struct {
 // Gauges are counts over the whole database at one moment.
 type Gauges struct {
 	TenantsByStatus map[TenantStatus]int
+	Linked          int // tenants that are to be connected and have a phone
 	OutboxOpen      int
 	OutboxOldest    time.Duration // age of the oldest message that could be sent now, of tenants that are to be connected
 	Quarantined     int

@@ -86,8 +86,8 @@ const (
 	AlertTenantSilent   AlertKind = "tenant_silent"  // wanted and linked, yet not connected for AlertSilentAfter
 	AlertTenantOffline  AlertKind = "tenant_offline" // the same for a day: WhatsApp may drop its queue
 	AlertOutboxOld      AlertKind = "outbox_old"     // a message waits longer than AlertOutboxAfter; Count of them
-	AlertDeadLetters    AlertKind = "dead_letters"   // messages that failed for good in the last day; Count of them
-	AlertQuarantine     AlertKind = "quarantine"     // inbound messages whose conversation failed; Count of them
+	AlertDeadLetters    AlertKind = "dead_letters"   // messages that failed for good, or were too late, in the last day; Count of them
+	AlertQuarantine     AlertKind = "quarantine"     // inbound messages whose conversation failed in the last week; Count of them
 	AlertReplicaLate    AlertKind = "replica_late"   // a live replica without a sign of life for AlertReplicaAfter
 	AlertTenantUnserved AlertKind = "unserved"       // wanted tenants that no replica holds for AlertSilentAfter; Count of them
 )
@@ -97,5 +97,5 @@ const (
 	AlertSilentAfter  = 2 * time.Minute
 	AlertOfflineAfter = 24 * time.Hour
 	AlertOutboxAfter  = 5 * time.Minute
-	AlertReplicaAfter = 10 * time.Second
+	AlertReplicaAfter = 20 * time.Second // longer than the slowest heartbeats, of leases of a minute
 )

@@ -114,8 +114,8 @@ func TestMetrics_CountWhatHappened(t *testing.T) {
 		for _, line := range []string{
 			`flowhq_messages_in_total{kind="text"} 1`, `flowhq_messages_out_total{lane="reply"} 1`, `flowhq_messages_out_total{lane="manual"} 1`,
 			`flowhq_reply_seconds_count 1`, `flowhq_tenants{status="ACTIVE"} 1`, `flowhq_outbox_depth 0`, `flowhq_outbox_age_seconds 0`,
-			`flowhq_quarantine_depth 0`, `flowhq_replicas 1`, `flowhq_tenants_unserved 0`, `flowhq_leases_held 1`, `flowhq_connected 1`, `flowhq_duplicates_total 0`,
-			`flowhq_old_counter_total 0`, `flowhq_undecryptable_total 0`, `flowhq_panics_total 0`, `flowhq_dead_letters_total 0`,
+			`flowhq_quarantine_depth 0`, `flowhq_replicas 1`, `flowhq_tenants_unserved 0`, `flowhq_tenants_linked 1`, `flowhq_leases_held 1`, `flowhq_connected 1`, `flowhq_duplicates_total 0`,
+			`flowhq_old_counter_total 0`, `flowhq_undecryptable_total 0`, `flowhq_panics_total 0`, `flowhq_dead_letters_total 0`, `flowhq_heartbeat_failures_total 0`, `flowhq_cuts_total 0`,
 			`flowhq_fence_rejections_total 0`, `flowhq_quarantined_total 0`, `flowhq_retry_receipts_total 0`,
 		} {
 			if !strings.Contains(body, "\n"+line+"\n") {
@@ -173,10 +173,24 @@ func TestCheck_LeavesADatabaseAsItIs(t *testing.T) {
 	if err != nil || code != 0 || !strings.Contains(stdout, `"flowhq migrate"`) {
 		t.Fatalf("flowhq check ended with code %d (%v): %s%s", code, err, stdout, stderr)
 	}
+	if strings.Contains(stdout, "Stop all") {
+		t.Errorf("nobody uses an empty database, and yet somebody is to be stopped: %s", stdout)
+	}
 	stdout, _, _, _ = run(map[string]string{"DATABASE_URL": "file:" + url}, "check")
 	if !strings.Contains(stdout, "It has version 0") {
 		t.Errorf("the second check finds a migrated database: %s", stdout)
 	}
+}
+
+func TestCheck_SaysWhenOlderReplicasMustStopFirst(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(t *testing.T, w *world) {
+		w.change(t, "DELETE FROM goose_db_version WHERE version_id > 2") // 0003 says that older programs cannot go on
+		stdout, stderr, code, err := run(w.settings, "check")
+		if err != nil || code != 0 || !strings.Contains(stdout, "Stop all running replicas") || !strings.Contains(stdout, "version 3 ") {
+			t.Errorf("flowhq check ended with code %d (%v): %s%s", code, err, stdout, stderr)
+		}
+	})
 }
 
 func TestLog_HoldsNoSecretsNumbersOrTexts(t *testing.T) {

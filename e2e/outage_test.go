@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -73,6 +74,23 @@ func TestStart_SaysInOneLineWhyTheDatabaseCannotBeUsed(t *testing.T) {
 		if err != nil || code != 1 || !strings.Contains(stderr, "DATABASE_URL") {
 			t.Errorf("it ended with code %d (%v) and wrote %q, want code 1 and a word about DATABASE_URL", code, err, stderr)
 		}
+	})
+}
+
+func TestDatabaseOutage_AReplicaThatWasLedToAStandbyIsNotReady(t *testing.T) {
+	t.Parallel()
+	own := newCluster(t, "")
+	w := newWorld(t, database{"postgres", own.address})
+	signal := filepath.Join(w.rows(t, "SHOW data_directory")[0][0], "standby.signal")
+	if err := os.WriteFile(signal, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(own.restart).CombinedOutput(); err != nil {
+		t.Fatalf("restart Postgres as a standby: %v\n%s", err, out)
+	}
+	eventually(t, "/readyz answers 503 and says why", patience, func() (bool, string) {
+		status, body := w.get("/readyz")
+		return status == http.StatusServiceUnavailable && strings.Contains(body, "standby"), fmt.Sprint(status, body)
 	})
 }
 

@@ -15,11 +15,15 @@ import (
 	"flowhq/domain"
 )
 
-// ready says whether this replica can serve: the database answers.
+// ready says whether this replica can serve: the database answers and takes writes.
 func (s *Server) ready(c *gin.Context) error {
 	ctx, cancel := context.WithTimeout(c.Request.Context(), 2*time.Second)
 	defer cancel()
-	if err := s.Health.Ping(ctx); err != nil {
+	err := s.Health.Ping(ctx)
+	if domain.KindOf(err) == domain.KindUnavailable {
+		return err
+	}
+	if err != nil {
 		return &domain.Error{Kind: domain.KindUnavailable, Message: "The database does not answer.", Err: err}
 	}
 	c.String(http.StatusOK, "ready\n")
@@ -61,12 +65,13 @@ var (
 	quarantineDesc = prometheus.NewDesc("flowhq_quarantine_depth", "Messages in quarantine.", nil, nil)
 	replicasDesc   = prometheus.NewDesc("flowhq_replicas", "Replicas alive.", nil, nil)
 	unservedDesc   = prometheus.NewDesc("flowhq_tenants_unserved", "Tenants that are to be connected now and have no replica.", nil, nil)
+	linkedDesc     = prometheus.NewDesc("flowhq_tenants_linked", "Tenants that are to be connected and have a phone.", nil, nil)
 	heldDesc       = prometheus.NewDesc("flowhq_leases_held", "Tenants served by this replica.", nil, nil)
 	connectedDesc  = prometheus.NewDesc("flowhq_connected", "Tenants of this replica that are connected to WhatsApp.", nil, nil)
 )
 
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{tenantsDesc, outboxDesc, outboxAgeDesc, quarantineDesc, replicasDesc, unservedDesc, heldDesc, connectedDesc} {
+	for _, d := range []*prometheus.Desc{tenantsDesc, outboxDesc, outboxAgeDesc, quarantineDesc, replicasDesc, unservedDesc, linkedDesc, heldDesc, connectedDesc} {
 		ch <- d
 	}
 }
@@ -93,4 +98,5 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	gauge(quarantineDesc, float64(counts.Quarantined))
 	gauge(replicasDesc, float64(counts.Replicas))
 	gauge(unservedDesc, float64(counts.Unserved))
+	gauge(linkedDesc, float64(counts.Linked))
 }

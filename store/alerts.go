@@ -45,11 +45,12 @@ var alertQueries = []struct {
 
 	{domain.AlertDeadLetters, `SELECT o.tenant_id, t.name AS tenant, count(*) AS count, min(o.created_at) AS since
 		FROM outbox o JOIN tenants t ON t.id = o.tenant_id
-		WHERE NOT o.open AND o.sent_at IS NULL AND o.created_at >= ? AND o.status = 'failed' GROUP BY o.tenant_id, t.name`,
+		WHERE NOT o.open AND o.sent_at IS NULL AND o.created_at >= ? AND o.status IN ('failed', 'expired') GROUP BY o.tenant_id, t.name`,
 		before(24 * time.Hour)},
 
 	{domain.AlertQuarantine, `SELECT q.tenant_id, t.name AS tenant, count(*) AS count, min(q.created_at) AS since
-		FROM inbound_quarantine q JOIN tenants t ON t.id = q.tenant_id GROUP BY q.tenant_id, t.name`, before()},
+		FROM inbound_quarantine q JOIN tenants t ON t.id = q.tenant_id
+		WHERE q.created_at >= ? GROUP BY q.tenant_id, t.name`, before(7 * 24 * time.Hour)},
 }
 
 func before(ages ...time.Duration) func(now time.Time) []any {

@@ -102,8 +102,8 @@ func TestAlerts_NameAReplicaThatIsLate(t *testing.T) {
 		must(t, s.Leases().Register(t.Context(), gone, ttl))
 		must(t, s.Leases().Retire(t.Context(), gone.ID))
 		since := at(t, s, "SELECT heartbeat_at FROM replicas WHERE name = 'a'")
-		wantAlerts(t, s, since.Add(9*time.Second))
-		wantAlerts(t, s, since.Add(11*time.Second), domain.Alert{Kind: domain.AlertReplicaLate, Replica: "a", Since: since})
+		wantAlerts(t, s, since.Add(19*time.Second))
+		wantAlerts(t, s, since.Add(21*time.Second), domain.Alert{Kind: domain.AlertReplicaLate, Replica: "a", Since: since})
 	})
 }
 
@@ -112,23 +112,24 @@ func TestAlerts_CountWaitingDeadAndQuarantinedMessages(t *testing.T) {
 		w.report(domain.LinkReport{Event: domain.EventConnected, JID: jid})
 		now := domain.Now()
 		old := now.Add(-10 * time.Minute)
-		var dead []domain.Outbound
-		for _, created := range []time.Time{old, old.Add(time.Minute), now.Add(-25 * time.Hour)} {
+		for created, status := range map[time.Time]domain.MessageStatus{old: domain.StatusFailed, old.Add(time.Minute): domain.StatusExpired,
+			now.Add(-25 * time.Hour): domain.StatusFailed} {
 			m, err := w.Messages().Enqueue(t.Context(), domain.Outbound{TenantID: w.tenant.ID, Contact: neema, ChatJID: "c", Text: "x", CreatedAt: created})
 			must(t, err)
-			dead = append(dead, m)
-			w.finish(m, domain.StatusFailed)
+			w.finish(m, status)
 		}
 		for _, created := range []time.Time{old, old.Add(time.Minute), now} {
 			_, err := w.Messages().Enqueue(t.Context(), domain.Outbound{TenantID: w.tenant.ID, Contact: neema, ChatJID: "c", Text: "x", CreatedAt: created})
 			must(t, err)
 		}
+		must(t, w.Inbox().Quarantine(t.Context(), w.tenure, incoming("long ago", "x"), nil, "bug"))
+		exec(t, w.Store, "UPDATE inbound_quarantine SET created_at = $1", now.Add(-8*24*time.Hour))
 		must(t, w.Inbox().Quarantine(t.Context(), w.tenure, incoming("bad", "x"), nil, "bug"))
 		alert := func(kind domain.AlertKind, n int, since time.Time) domain.Alert {
 			return domain.Alert{Kind: kind, TenantID: w.tenant.ID, Tenant: w.tenant.Name, Count: n, Since: since}
 		}
-		wantAlerts(t, w.Store, now, alert(domain.AlertOutboxOld, 2, old), alert(domain.AlertDeadLetters, 2, dead[0].CreatedAt),
-			alert(domain.AlertQuarantine, 1, at(t, w.Store, "SELECT created_at FROM inbound_quarantine")))
+		wantAlerts(t, w.Store, now, alert(domain.AlertOutboxOld, 2, old), alert(domain.AlertDeadLetters, 2, old),
+			alert(domain.AlertQuarantine, 1, at(t, w.Store, "SELECT created_at FROM inbound_quarantine ORDER BY created_at DESC LIMIT 1")))
 	})
 }
 

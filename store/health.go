@@ -24,7 +24,8 @@ func (s *Store) Gauges(ctx context.Context) (g domain.Gauges, err error) {
 	now := domain.Now()
 	err = s.reader.QueryRowContext(ctx, s.text(`SELECT (SELECT count(*) FROM outbox WHERE open), (SELECT count(*) FROM inbound_quarantine),
 		(SELECT count(*) FROM replicas WHERE state = 'alive' AND expires_at >= flowhq_after(0)),
-		(SELECT count(*) FROM leases WHERE owner IS NULL AND wanted AND not_before <= flowhq_after(0))`)).Scan(&g.OutboxOpen, &g.Quarantined, &g.Replicas, &g.Unserved)
+		(SELECT count(*) FROM leases WHERE owner IS NULL AND wanted AND not_before <= flowhq_after(0)),
+		(SELECT count(*) FROM leases WHERE wanted AND device_jid IS NOT NULL)`)).Scan(&g.OutboxOpen, &g.Quarantined, &g.Replicas, &g.Unserved, &g.Linked)
 	if err != nil || g.OutboxOpen == 0 {
 		return g, err
 	}

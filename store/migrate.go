@@ -118,24 +118,34 @@ func (s *Store) up(ctx context.Context, db *sql.DB, provider *goose.Provider) er
 	if _, err := provider.Up(ctx); err != nil {
 		return translate("migrate the database", err)
 	}
-	needs := 1
-	files, err := fs.Glob(s.migrations, "*.sql")
+	needs, err := s.Needs()
 	if err != nil {
 		return err
-	}
-	for _, name := range files {
-		text, err := fs.ReadFile(s.migrations, name)
-		if err != nil {
-			return fmt.Errorf("read migrations: %w", err)
-		}
-		if m := needsLine.FindSubmatch(text); m != nil {
-			n, _ := strconv.Atoi(string(m[1]))
-			needs = max(needs, n)
-		}
 	}
 	_, err = db.ExecContext(ctx, fmt.Sprintf(`INSERT INTO settings (key, value, updated_at) VALUES ('%s', '%d', flowhq_after(0))
 		ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE settings.value <> excluded.value`, settingNeeds, needs))
 	return translate("note the version that the database needs", err)
+}
+
+// Needs is the oldest version that a program must know to use the database once
+// this program has migrated it. Older ones have to be stopped before that.
+func (s *Store) Needs() (needs int64, err error) {
+	needs = 1
+	files, err := fs.Glob(s.migrations, "*.sql")
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range files {
+		text, err := fs.ReadFile(s.migrations, name)
+		if err != nil {
+			return 0, fmt.Errorf("read migrations: %w", err)
+		}
+		if m := needsLine.FindSubmatch(text); m != nil {
+			n, _ := strconv.ParseInt(string(m[1]), 10, 64)
+			needs = max(needs, n)
+		}
+	}
+	return needs, nil
 }
 
 func (s *Store) provider(db *sql.DB) (*goose.Provider, error) {

@@ -182,9 +182,21 @@ func (s *Store) Close() error {
 // ReplicaID returns the id under which this process writes.
 func (s *Store) ReplicaID() uuid.UUID { return s.replica }
 
-// Ping checks that the database answers.
-func (s *Store) Ping(ctx context.Context) error {
-	return translate("ping database", s.writer.PingContext(ctx))
+// Ping checks that the database answers and takes writes: a standby of Postgres
+// is an error of KindUnavailable.
+func (s *Store) Ping(ctx context.Context) (err error) {
+	defer translated("ping database", &err)
+	if s.dialect != postgres {
+		return s.writer.PingContext(ctx)
+	}
+	var standby bool
+	if err := s.writer.QueryRowContext(ctx, "SELECT pg_is_in_recovery()").Scan(&standby); err != nil {
+		return err
+	}
+	if standby {
+		return domain.Errorf(domain.KindUnavailable, "DATABASE_URL leads to a standby, which takes no writes")
+	}
+	return nil
 }
 
 // DBForWhatsApp returns the pool for whatsmeow's own store, with the name of

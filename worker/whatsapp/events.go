@@ -152,11 +152,11 @@ func (ph *phone) message(e *events.Message) bool {
 // undecryptable leaves a placeholder in the log; the message itself comes
 // again after the retry receipt that whatsmeow has sent.
 func (ph *phone) undecryptable(e *events.UndecryptableMessage) bool {
-	ph.Metrics.Undecrypted.Inc()
 	in, chat := ph.incoming(&events.Message{Info: e.Info})
 	if chat != "" {
 		return true
 	}
+	ph.Metrics.Undecrypted.Inc()
 	in.Placeholder, in.Kind = true, domain.MediaOther
 	ctx, cancel := context.WithTimeout(ph.gate.ctx, worker.InboxDeadline)
 	defer cancel()
