@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/google/uuid"
@@ -9,6 +10,22 @@ import (
 // NewID returns a UUIDv7: ids made later sort later, so that a primary key
 // doubles as the order of creation and no database sequence is needed.
 func NewID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
+
+// NewIDAfter returns a new id that sorts after another one, also when that comes
+// from a machine whose clock is ahead.
+func NewIDAfter(last uuid.UUID) uuid.UUID {
+	id := NewID()
+	if bytes.Compare(id[:], last[:]) > 0 {
+		return id
+	}
+	id = last
+	for i := len(id) - 1; i >= 0; i-- {
+		if id[i]++; id[i] != 0 {
+			break
+		}
+	}
+	return id
+}
 
 // Now is the clock for stored times: UTC, cut to microseconds, which is what
 // Postgres keeps, so that a time survives a round trip unchanged.

@@ -47,7 +47,7 @@ type InboxView struct {
 	MessageID    uuid.UUID // of the log row
 	Conversation Conversation
 	Customer     Customer
-	Pending      int         // unsent rows of this chat
+	Youngest     uuid.UUID   // the last unsent row of this chat, zero when there is none: what follows has a greater id
 	Booked       []time.Time // times taken in the next 60 days
 }
 

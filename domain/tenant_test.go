@@ -121,6 +121,22 @@ func TestNewID_SortsByTimeOfMaking(t *testing.T) {
 	}
 }
 
+func TestNewIDAfter_SortsAfterAnIDOfAClockThatIsAhead(t *testing.T) {
+	ahead := NewID()
+	ahead[0]++
+	ahead[15] = 0xff
+	for range 3 {
+		next := NewIDAfter(ahead)
+		if next.String() <= ahead.String() {
+			t.Fatalf("%s came after %s", next, ahead)
+		}
+		ahead = next
+	}
+	if before := NewIDAfter(NewID()); before.String() >= NewID().String() {
+		t.Errorf("%s is ahead of the clock", before)
+	}
+}
+
 func TestKindOf_AnythingUnknownIsInternal(t *testing.T) {
 	if k := KindOf(errors.New("x")); k != KindInternal {
 		t.Errorf("got %s", k)

@@ -26,13 +26,13 @@ var (
 	insertSeen2 = statement(`INSERT INTO inbound_seen (tenant_id, wa_key, seen_at) VALUES ($1, $3, $2), ($1, $4, $2) ON CONFLICT DO NOTHING`)
 
 	// loadChat answers one row: what is known of the conversation and of the
-	// customer, each all NULL when there is none; whether the message was logged
+	// customer, each all NULL when there is none; the last unsent row; whether the message was logged
 	// before it could be read; and whether something is stored under the alias.
 	// The conversation is locked against the portal, which may mute it.
 	loadChat = statement(`SELECT t.phone_number,
 		c.chat_jid, c.state, c.version, c.muted_until, c.muted_reason, c.last_in_at, c.last_out_at, c.window_start, c.window_count, c.last_text, c.same_count,
 		u.id, u.lid, u.name, u.opted_out, u.created_at, u.updated_at,
-		(SELECT count(*) FROM outbox o WHERE o.tenant_id = $1 AND o.contact = $2 AND o.open),
+		(SELECT o.id FROM outbox o WHERE o.tenant_id = $1 AND o.contact = $2 AND o.open ORDER BY o.id DESC LIMIT 1),
 		EXISTS (SELECT 1 FROM message_logs m WHERE ` + isPlaceholder + `),
 		EXISTS (SELECT 1 FROM conversations x WHERE x.tenant_id = $1 AND x.contact = $4)
 		FROM tenants t
@@ -75,8 +75,12 @@ var (
 // that begins with the tenant looks as good to Postgres on a young table.
 const isPlaceholder = `m.wa_message_id = $3 AND m.status = 'placeholder' AND (m.tenant_id = $1) IS TRUE AND m.contact IN ($2, $4)`
 
-// bookedAhead is how far a decision sees the tenant's calendar.
-const bookedAhead = 60 * 24 * time.Hour
+// bookedAhead is how far a decision sees the tenant's calendar: all of the last day that may be booked (domain/flow,
+// slots.go). bookedBefore is how long an appointment that has begun takes.
+const (
+	bookedAhead  = 62 * 24 * time.Hour
+	bookedBefore = 30 * time.Minute
+)
 
 // Receive stores one inbound message and everything that follows from it, in
 // two round trips. The contract is worker.Inbox's.
@@ -169,7 +173,7 @@ func (r *reception) open(ctx context.Context, c session) error {
 	}
 	b.read(r.scanChat, loadChat, r.tenure.TenantID, r.in.Contact, r.in.WAID, r.alias)
 	if !r.in.Placeholder {
-		b.read(r.scanBooked, loadBooked, r.tenure.TenantID, r.view.Now, r.view.Now.Add(bookedAhead))
+		b.read(r.scanBooked, loadBooked, r.tenure.TenantID, r.view.Now.Add(-bookedBefore), r.view.Now.Add(bookedAhead))
 	}
 	if err := c.run(ctx, &b); err != nil || !r.torn || r.duplicate() {
 		return err
@@ -215,10 +219,11 @@ func (r *reception) scanChat(found rows) error {
 			optedOut     *bool
 			made, edited *time.Time
 		}
+		youngest uuid.NullUUID
 	)
 	if err := found.Scan(&r.number, &c.chatJID, &c.state, &c.version, &c.mutedUntil, &c.mutedReason, &c.lastInAt, &c.lastOutAt,
 		&c.windowStart, &c.windowCount, &c.lastText, &c.sameCount,
-		&u.id, &u.lid, &u.name, &u.optedOut, &u.made, &u.edited, &r.view.Pending, &r.unread, &r.torn); err != nil {
+		&u.id, &u.lid, &u.name, &u.optedOut, &u.made, &u.edited, &youngest, &r.unread, &r.torn); err != nil {
 		return err
 	}
 	conv := domain.Conversation{TenantID: r.tenure.TenantID, Contact: r.in.Contact, ChatJID: r.in.ChatJID}
@@ -228,7 +233,7 @@ func (r *reception) scanChat(found rows) error {
 		conv.WindowStart, conv.WindowCount = utc(c.windowStart), int(*c.windowCount)
 		conv.LastText, conv.SameCount = *c.lastText, int(*c.sameCount)
 	}
-	r.view.Conversation = conv
+	r.view.Conversation, r.view.Youngest = conv, youngest.UUID
 	if u.id.Valid {
 		r.view.Customer = domain.Customer{ID: u.id.UUID, TenantID: r.tenure.TenantID, Contact: r.in.Contact, LID: *u.lid, Name: *u.name,
 			OptedOut: *u.optedOut, CreatedAt: u.made.UTC(), UpdatedAt: u.edited.UTC()}

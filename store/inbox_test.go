@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"flowhq/domain"
 	"flowhq/store/storetest"
@@ -53,7 +54,7 @@ func TestReceive_ShowsTheNextDecisionWhatThePreviousStored(t *testing.T) {
 		at := domain.Now().Add(48 * time.Hour)
 		muted := domain.Now().Add(time.Hour)
 		w.mustReceive(incoming("A", "habari"), func(v domain.InboxView) (domain.Decision, error) {
-			if v.Conversation.Version != 0 || v.Conversation.ChatJID != "111@lid" || !v.Customer.CreatedAt.IsZero() || v.Pending != 0 || len(v.Booked) != 0 {
+			if v.Conversation.Version != 0 || v.Conversation.ChatJID != "111@lid" || !v.Customer.CreatedAt.IsZero() || v.Youngest != uuid.Nil || len(v.Booked) != 0 {
 				t.Errorf("first view %+v", v)
 			}
 			d, err := answer("karibu")(v)
@@ -74,7 +75,7 @@ func TestReceive_ShowsTheNextDecisionWhatThePreviousStored(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("conversation (-want +got):\n%s", diff)
 			}
-			if v.Customer.Name != "Neema" || v.Customer.Contact != neema || v.Pending != 1 {
+			if v.Customer.Name != "Neema" || v.Customer.Contact != neema || v.Youngest == uuid.Nil {
 				t.Errorf("view %+v", v)
 			}
 			if diff := cmp.Diff([]time.Time{at}, v.Booked); diff != "" {
@@ -88,6 +89,25 @@ func TestReceive_ShowsTheNextDecisionWhatThePreviousStored(t *testing.T) {
 			}
 			if v.Conversation.Version != 1 {
 				t.Errorf("a nil conversation changed the stored one: %+v", v.Conversation)
+			}
+			return domain.Decision{}, nil
+		})
+	})
+}
+
+func TestReceive_ShowsWhatIsBookedFromTheOneThatLastsToTheLastDayThatMayBeBooked(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		now := domain.Now()
+		times := []time.Time{now.Add(-10 * time.Minute), now.Add(time.Hour), now.Add(60*24*time.Hour + 3*time.Hour)}
+		w.mustReceive(incoming("A", "habari"), func(domain.InboxView) (d domain.Decision, _ error) {
+			for _, at := range append(times, now.Add(-time.Hour)) {
+				d.Appointments = append(d.Appointments, domain.Appointment{ID: domain.NewID(), Name: "Neema", Service: "Kusuka", At: at, Status: domain.AppointmentPending})
+			}
+			return d, nil
+		})
+		w.mustReceive(incoming("B", "habari"), func(v domain.InboxView) (domain.Decision, error) {
+			if diff := cmp.Diff(times, v.Booked); diff != "" {
+				t.Errorf("booked (-want +got):\n%s", diff)
 			}
 			return domain.Decision{}, nil
 		})

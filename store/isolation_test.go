@@ -129,7 +129,7 @@ func TestIsolation_AForeignTenantsIDsReachNothing(t *testing.T) {
 			},
 			"Inbox.Receive shows": func() (found bool, err error) {
 				_, err = w.Inbox().Receive(ctx, tenure, incoming("probe", ""), nil, func(v domain.InboxView) (domain.Decision, error) {
-					found = v.Conversation.Version > 0 || !v.Customer.CreatedAt.IsZero() || v.Pending > 0 || len(v.Booked) > 0
+					found = v.Conversation.Version > 0 || !v.Customer.CreatedAt.IsZero() || v.Youngest != uuid.Nil || len(v.Booked) > 0
 					return domain.Decision{}, errProbe
 				})
 				if domain.KindOf(err) == domain.KindInvalid {

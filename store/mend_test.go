@@ -25,7 +25,7 @@ func TestReceive_MovesWhatWasKnownByLIDToTheNumber(t *testing.T) {
 			return d, err
 		}).Replies[0]
 		known := w.mustReceive(incoming("B", "sawa"), func(v domain.InboxView) (domain.Decision, error) {
-			if string(v.Conversation.State) != `{"step":"asked"}` || v.Conversation.Contact != neema || v.Customer.Name != "Neema" || v.Customer.LID != "111" || v.Pending != 1 {
+			if string(v.Conversation.State) != `{"step":"asked"}` || v.Conversation.Contact != neema || v.Customer.Name != "Neema" || v.Customer.LID != "111" || v.Youngest != first.ID {
 				t.Errorf("the conversation is torn: %+v", v)
 			}
 			return domain.Decision{CancelAt: []time.Time{at}}, nil

@@ -45,8 +45,8 @@ func (d *decider) decide(in domain.Incoming, v domain.InboxView) (domain.Decisio
 	if conv.Muted(v.Now) && conv.MutedReason != mutedByHandoff {
 		return out, nil // a person is talking: the flow stays where it was
 	}
-	if conv.MutedReason == mutedByHandoff && !conv.Muted(v.Now) {
-		state.HandedOver = false // nobody took over in time; the bot helps again
+	if !conv.Muted(v.Now) {
+		state.HandedOver = false // the person is done, or nobody took over in time; the bot helps again
 		conv.MutedUntil, conv.MutedReason = nil, ""
 	}
 	state, effects := d.engine.Step(flow.Input{State: state, Message: flow.Message{ID: in.WAID, Text: in.Text, Kind: string(in.Kind),
@@ -74,6 +74,9 @@ func (d *decider) ownerWrote(in domain.Incoming, conv domain.Conversation, v dom
 	}
 	if conv.LastOutAt == nil || wrote.After(*conv.LastOutAt) {
 		conv.LastOutAt = &wrote
+	}
+	if raw, err := flow.Decode(conv.State).Interrupted().Encode(); err == nil {
+		conv.State = raw // a "yes" to the owner must not book what the bot had asked
 	}
 	if until := wrote.Add(d.settings.OwnerPause); until.After(v.Now) {
 		conv.MutedUntil, conv.MutedReason = &until, mutedByOwner
@@ -105,7 +108,9 @@ func (d *decider) apply(effects []flow.Effect, in domain.Incoming, v domain.Inbo
 		switch e := e.(type) {
 		case flow.Reply:
 			if len(out.Replies) < domain.MaxRepliesPerStep {
-				out.Replies = append(out.Replies, d.reply(e.Text, in, v))
+				r := d.reply(e.Text, in, v)
+				v.Youngest = r.ID
+				out.Replies = append(out.Replies, r)
 			}
 		case flow.BookAppointment:
 			out.Appointments = append(out.Appointments, domain.Appointment{ID: domain.NewID(), TenantID: d.profile.ID,
@@ -128,7 +133,7 @@ func (d *decider) apply(effects []flow.Effect, in domain.Incoming, v domain.Inbo
 }
 
 func (d *decider) reply(text string, in domain.Incoming, v domain.InboxView) domain.Outbound {
-	id := domain.NewID()
+	id := domain.NewIDAfter(v.Youngest)
 	expires := v.Now.Add(domain.ReplyLife)
 	return domain.Outbound{ID: id, TenantID: d.profile.ID, Contact: in.Contact, ChatJID: in.ChatJID, Lane: domain.LaneReply,
 		WAID: domain.DeriveWAID(d.profile.Key, id), InReplyTo: in.WAID, Text: text, Status: domain.StatusQueued,
@@ -192,7 +197,7 @@ func fingerprint(text string) string {
 // bots talking: too many in ten minutes, or the same one again and again.
 func loops(conv *domain.Conversation, replies []domain.Outbound, now time.Time) bool {
 	if conv.WindowStart == nil || now.Sub(*conv.WindowStart) > loopWindow {
-		conv.WindowStart, conv.WindowCount = &now, 0
+		conv.WindowStart, conv.WindowCount, conv.LastText, conv.SameCount = &now, 0, "", 0
 	}
 	conv.WindowCount += len(replies)
 	for _, r := range replies {

@@ -148,6 +148,22 @@ func TestDecide_AnAlbumIsAnsweredOnceAndMutesNobody(t *testing.T) {
 	}
 }
 
+func TestDecide_AnswersSortAfterThoseOfAReplicaWhoseClockIsAhead(t *testing.T) {
+	c := newChat(t)
+	ahead := domain.NewID()
+	ahead[0]++
+	out, err := c.d.decide(c.incoming("Habari"), domain.InboxView{Now: c.now, Youngest: ahead})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range out.Replies {
+		if r.ID.String() <= ahead.String() {
+			t.Errorf("%s goes before %s", r.ID, ahead)
+		}
+		ahead = r.ID
+	}
+}
+
 func TestDecide_AnAbandonedHandoffEndsByItself(t *testing.T) {
 	c := newChat(t)
 	c.say("Habari")
@@ -158,6 +174,51 @@ func TestDecide_AnAbandonedHandoffEndsByItself(t *testing.T) {
 	c.now = c.now.Add(handoffPause + time.Minute)
 	if out := c.say("menu"); len(out.Replies) != 1 || c.conv.MutedReason != "" {
 		t.Fatalf("replies %d, muted by %q", len(out.Replies), c.conv.MutedReason)
+	}
+}
+
+func TestDecide_TheBotComesBackAfterAPersonHasAnswered(t *testing.T) {
+	c := newChat(t)
+	c.say("Habari")
+	c.say("niongee na mtu")
+	in := c.incoming("Karibu, nikusaidie nini?")
+	in.FromMe = true
+	c.hear(in)
+	c.now = c.now.Add(domain.OwnerPause + time.Minute)
+	if out := c.say("Habari, nataka miadi"); len(out.Replies) != 1 {
+		t.Error("the bot is silent for ever")
+	}
+	c.say("niongee na mtu")
+	c.conv.MutedUntil, c.conv.MutedReason = nil, "" // "Let the bot answer again"
+	if out := c.say("Habari"); len(out.Replies) != 1 {
+		t.Error("the bot is silent although the portal let it answer again")
+	}
+}
+
+func TestDecide_AYesToTheOwnerBooksNothing(t *testing.T) {
+	c := newChat(t)
+	for _, text := range []string{"1", "kunyoa", "kesho saa nne asubuhi", "Neema"} {
+		c.say(text)
+	}
+	if !strings.Contains(string(c.conv.State), `"confirm"`) {
+		t.Fatalf("nothing is to be confirmed: %s", c.conv.State)
+	}
+	in := c.incoming("Kesho haiwezekani, njoo keshokutwa")
+	in.FromMe = true
+	c.hear(in)
+	c.now = c.now.Add(domain.OwnerPause + time.Minute)
+	if out := c.say("sawa"); len(out.Appointments) != 0 {
+		t.Error("the time that the owner refused is booked")
+	}
+}
+
+func TestDecide_TheSameAnswerOverDaysIsNoLoop(t *testing.T) {
+	c := newChat(t)
+	for day := range 3 * loopMaxEqual {
+		if out := c.say("Habari"); len(out.Replies) != 1 {
+			t.Fatalf("day %d is not answered", day)
+		}
+		c.now = c.now.Add(24 * time.Hour)
 	}
 }
 

@@ -85,12 +85,17 @@ func takeCancelAppointment(t *turn) bool {
 		t.withdraw(ahead[n-1])
 		return true
 	}
+	if t.isNo() {
+		t.reset()
+		t.say(textAppointmentStands)
+		return true
+	}
 	agreed := t.isYes() || wantsCancelAppointment.in(t.words) || agreesToCancel.is(essence(t.words))
 	if agreed && len(ahead) == 1 {
 		t.withdraw(ahead[0])
 		return true
 	}
-	if t.isNo() || cancelWords.is(essence(t.words)) {
+	if cancelWords.is(essence(t.words)) {
 		t.reset()
 		t.say(textAppointmentStands)
 		return true

@@ -102,6 +102,9 @@ func meansBooking(t *turn) bool {
 	if _, aside := t.sideQuestion(); aside {
 		return false
 	}
+	if t.isAcknowledgement() || (thanksWords.in(t.words) || byeWords.in(t.words)) && len(t.upcoming()) > 0 && !wishWords.in(t.words) {
+		return false // "asante, tutaonana kesho"
+	}
 	said := t.readWhen(false)
 	return len(t.servicesNamed()) == 1 || !said.day.IsZero() || len(said.clocks) > 0
 }
@@ -228,7 +231,7 @@ func (t *turn) timeWorks(d *draft) bool {
 	cal := t.calendar(d.Minutes)
 	day, _ := d.day(t.in.Profile.Location)
 	if d.At.IsZero() && len(d.Clocks) > 0 {
-		d.At = cal.likeliest(d.Clocks, day)
+		d.At = cal.likeliest(partByName(d.Part).of(d.Clocks), day)
 	}
 	if !d.At.IsZero() && cal.free(d.At) {
 		d.Clocks, d.Part = nil, ""

@@ -160,10 +160,10 @@ func takeName(t *turn) bool {
 		t.named(d, offered)
 		return true
 	}
-	if _, aside := t.sideQuestion(); aside || t.isPleasantry() || yesWords.is(t.words) || noWords.is(t.words) || anyTimeWords.in(t.words) {
+	if _, aside := t.sideQuestion(); aside || t.isPleasantry() && !namesToo.is(t.words) || yesWords.is(t.words) || noWords.is(t.words) || anyTimeWords.in(t.words) {
 		return false
 	}
-	if said := t.readWhen(false); !said.empty() {
+	if said := t.readWhen(false); !said.empty() && !t.namedAfterADay(said) {
 		t.advance(d, said)
 		return true
 	}
@@ -173,6 +173,19 @@ func takeName(t *turn) bool {
 	}
 	t.named(d, name)
 	return true
+}
+
+// namesToo are names that are greetings as well, and namesOfDays those that are days: Jumanne is asked for a name, not
+// for Tuesday.
+var (
+	namesToo    = phrases("salama")
+	namesOfDays = phrases("jumanne, sunday")
+)
+
+func (t *turn) namedAfterADay(said when) bool {
+	name, _ := cutIntroduction(strings.Join(t.words, " "))
+	first, _, _ := strings.Cut(strings.TrimSpace(name), " ")
+	return len(said.clocks) == 0 && said.part == nil && !hesitations.in(t.words) && namesOfDays.is([]string{first})
 }
 
 func (t *turn) named(d draft, name string) {
@@ -268,12 +281,12 @@ func takeConfirm(t *turn) bool {
 		return false
 	}
 	switch {
+	case chosen && n == 3, !chosen && said.empty() && cancelWords.in(t.words):
+		t.cancel()
 	case chosen && n == 2, otherDayWords.in(t.words), !chosen && said.empty() && t.isNo():
 		d.Day, d.At, d.Clocks, d.Part = "", time.Time{}, nil, ""
 		t.save(d)
 		t.enter(stepDate)
-	case chosen && n == 3:
-		t.cancel()
 	case !chosen && !said.empty() && !t.repeats(d, said):
 		t.advance(d, said)
 	case chosen || t.isYes():

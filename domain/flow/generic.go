@@ -1,5 +1,7 @@
 package flow
 
+import "strings"
+
 // generic answers every template type that has no file of its own: questions about the business, and a request that
 // is taken down and handed to a person.
 var generic = newTemplate("GENERIC")
@@ -23,9 +25,19 @@ func init() {
 	generic.step(stepRequest, step{ask: func(t *turn) { t.say(textAskRequest) }, take: takeRequest, back: stepMenu})
 }
 
+// isQuestion tells a question about the business from an order that has the same word: "location yangu ni Sinza".
+func (t *turn) isQuestion() bool {
+	_, aside := t.sideQuestion()
+	return aside && (strings.Contains(t.text, "?") || len(t.words) <= 4)
+}
+
 func takeRequest(t *turn) bool {
-	if _, aside := t.sideQuestion(); aside || t.isPleasantry() || !hasLetters(t.text) {
+	if t.isQuestion() || t.isPleasantry() || !hasLetters(t.text) || noWords.is(t.words) {
 		return false
+	}
+	if yesWords.is(t.words) { // the order is still to come
+		t.ask()
+		return true
 	}
 	t.say(textRequestReceived)
 	t.handOff(ReasonRequest)

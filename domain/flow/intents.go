@@ -10,7 +10,7 @@ var (
 	backWords   = phrases("back, rudi, nyuma, rudi nyuma, go back, previous")
 	cancelWords = phrases("cancel, futa, ghairi, batilisha, sitaki, sitaki tena, never mind, nevermind, quit, exit, cancel it, futa hiyo, acha tu, forget it, cancel order, stop order, futa order, cancel everything")
 
-	greetingWords = phrases("hi, hello, hey, hallo, habari, mambo, vipi, salaam, salam, salama, shikamoo, hujambo, hamjambo, niaje, assalam aleikum, salaam aleikum, good morning, good afternoon, good evening, morning, karibu")
+	greetingWords = phrases("hi, hello, hey, hallo, habari, mambo, vipi, salaam, salam, salama, shikamoo, hujambo, hamjambo, niaje, assalam aleikum, salaam aleikum, good morning, good afternoon, good evening, morning, karibu, za leo, za asubuhi, za mchana, za jioni")
 	thanksWords   = phrases("asante, asanteni, ahsante, thanks, thank you, thx, shukrani, shukran, nashukuru, ninashukuru, nakushukuru")
 	byeWords      = phrases("bye, goodbye, kwaheri, tutaonana, baadaye, good night, usiku mwema, see you")
 )
@@ -19,6 +19,15 @@ var (
 	yesWords = phrases("yes, y, yeah, yep, yess, ndio, ndiyo, ndiyoo, naam, eeh, ee, ok, okay, okey, sawa, sawa sawa, sawasawa, thibitisha, nathibitisha, confirm, confirmed, correct, sahihi, ni sahihi, ndivyo, sure, fine, perfect, poa, haya")
 	noWords  = phrases("no, n, nope, hapana, hapana asante, no thanks, la, siyo, sio, sivyo, si sahihi, wrong, not correct")
 )
+
+// Those that mean "yes" also when a sentence follows. After the others, "sawa nitakujulisha" is no consent.
+var plainYes = phrases("yes, yeah, yep, yess, ndio, ndiyo, ndiyoo, naam, eeh, thibitisha, nathibitisha, confirm, confirmed")
+
+// What may follow any "yes" without changing it.
+var agreement = phrases("book it, book, weka miadi, weka, nibook, nibookie, andika, good, great, vizuri, kabisa, tu, go ahead, endelea, asante sana, asante, thanks, thank you, please, tafadhali")
+
+// What makes a new wish of "sawa, nataka kusuka jumamosi".
+var wishWords = phrases("nataka, ninataka, naomba, nahitaji, ningependa, nipe, i want, i need, i'd like, i would like, can i, naweza, pia, also, nyingine, another, tena, again")
 
 // What turns a beginning "ndiyo" into something else.
 var hesitations = phrases("lakini, but, ila, badili, badilisha, nibadilishe, kubadili, kubadilisha, change, subiri, ngoja, wait, bado, later, sio, siyo, not, don't, kwanza")
@@ -32,7 +41,8 @@ func (t *turn) isYes() bool {
 		return false
 	}
 	hesitates := hesitations.in(t.words) || strings.Contains(t.text, "?")
-	return yesWords.is(t.words) || yesWords.is(essence(t.words)) || yesWords.is(t.words[:1]) && !hesitates
+	all := yesWords.is(t.words[:1]) && len(agreement.without(yesWords.without(t.words))) == 0
+	return all || yesWords.is(t.words) || yesWords.is(essence(t.words)) || plainYes.is(t.words[:1]) && !hesitates
 }
 
 func (t *turn) isNo() bool {
@@ -88,6 +98,13 @@ var noEmergency = phrases("maji ya moto, maji moto, chai ya moto, moto moto, mot
 var emergencyPhrases = phrases("dharura, emergency, nakufa, ninakufa, anakufa, amepoteza fahamu, nimepoteza fahamu, kupoteza fahamu, hana fahamu, hapumui, siwezi kupumua, amezimia, damu nyingi, anatoka damu, anavuja damu, natoka damu, kuna ajali, ajali mbaya, nimepata ajali, amepata ajali, tumepata ajali, wamepata ajali, kuna moto, moto unawaka, nyumba inaungua, inaungua moto, inawaka moto, amekunywa sumu, nimekunywa sumu, kunywa sumu, amekula sumu, i'm dying, im dying, i am dying, is dying, he's dying, she's dying, unconscious, not breathing, can't breathe, cannot breathe, bleeding, overdose, overdosed, had an accident, been an accident, car accident, road accident, there is an accident, there's a fire, there is a fire, house is on fire, is on fire, is burning, heart attack, call an ambulance, need an ambulance, took poison, drank poison, swallowed poison, been poisoned")
 
 var emergencyAlone = phrases("ajali, moto, moto moto moto, fire, fire fire, accident, ambulance, sumu, poison, nisaidie nakufa, call 112, piga 112")
+
+// isExcuse tells the polite "nimepata dharura, sitaweza kuja" from somebody in danger.
+func isExcuse(words []string) bool {
+	return wantsCancelAppointment.in(words) && !isEmergency(plainEmergency.without(words))
+}
+
+var plainEmergency = phrases("dharura, emergency")
 
 func isEmergency(words []string) bool {
 	if emergencyAlone.is(words) {

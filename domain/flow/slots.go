@@ -19,6 +19,7 @@ const (
 	offeredDays    = 3
 	nearestWithin  = 7 // days searched on either side of a time that is taken
 	longestService = 12 * time.Hour
+	shortestBreak  = 5 * time.Minute
 )
 
 // calendar answers what is free for one service. Days are passed as their noons.
@@ -39,9 +40,14 @@ func (t *turn) calendar(minutes int) calendar {
 		booked: slices.SortedFunc(slices.Values(t.in.Booked), time.Time.Compare)}
 }
 
-// open reports whether an appointment that begins then also ends within the opening hours.
+// open reports whether an appointment that begins then lies within the opening hours, with no break in between.
 func (c calendar) open(at time.Time) bool {
-	return c.hours.Open(at, c.loc) && c.hours.Open(at.Add(c.length-time.Minute), c.loc)
+	for past := time.Duration(0); past < c.length; past += shortestBreak {
+		if !c.hours.Open(at.Add(past), c.loc) {
+			return false
+		}
+	}
+	return c.hours.Open(at.Add(c.length-time.Minute), c.loc)
 }
 
 // taken reports a clash with a booking. How long other bookings take is not known, only when they begin.

@@ -66,6 +66,15 @@ func Decode(stored []byte) State {
 	return s
 }
 
+// Interrupted is the state after a person has talked to the customer: a word that was said to them must neither book
+// nor cancel.
+func (s State) Interrupted() State {
+	if s.Step == stepConfirm || s.Step == stepCancelAppointment {
+		s.Step, s.Data, s.Offered = stepMenu, nil, nil
+	}
+	return s
+}
+
 // Encode writes the State for Decode.
 func (s State) Encode() ([]byte, error) { return json.Marshal(s.sanitised()) }
 

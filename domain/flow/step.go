@@ -1,6 +1,9 @@
 package flow
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // core holds the texts that every template shares.
 var core = &template{kind: "core"}
@@ -30,7 +33,7 @@ func (e *Engine) Step(in Input) (State, []Effect) {
 	t := e.begin(in)
 	t.guessLanguage()
 	switch {
-	case isEmergency(t.words):
+	case isEmergency(t.words) && !isExcuse(t.words):
 		t.optIn()
 		t.emergency()
 	case optOutWords.is(t.words):
@@ -138,7 +141,7 @@ func (t *turn) takeCommand() bool {
 	switch {
 	case wantsCancelAppointment.in(t.words) && !cancelling:
 		t.cancelAppointment()
-	case asksMyAppointments.in(t.words):
+	case asksMyAppointments.in(t.words) && !(t.state.Step == stepConfirm && t.isYes()):
 		t.listAppointments()
 	case menuWords.is(words):
 		t.reset()
@@ -188,8 +191,21 @@ func (t *turn) sideQuestion() (item, bool) {
 	return item{}, false
 }
 
+// isAcknowledgement reports an "ok" to what the bot has said last, which asks for nothing.
+func (t *turn) isAcknowledgement() bool {
+	switch {
+	case t.first || t.state.Step != stepMenu:
+		return false
+	case len(t.words) == 0:
+		return strings.ContainsAny(t.in.Message.Text, "👍✅👌🙏👏💯🤝❤😊🙂😀😁😍")
+	}
+	return yesWords.is(t.words) || yesWords.is(t.words[:1]) && len(t.upcoming()) > 0 && !wishWords.in(t.words) && len(wantsCancelAppointment.without(t.words)) == len(t.words) && !strings.Contains(t.text, "?")
+}
+
 func (t *turn) takePleasantry() bool {
 	switch {
+	case t.isAcknowledgement():
+		t.say(textWelcome)
 	case thanksWords.in(t.words):
 		t.say(textWelcome)
 	case byeWords.in(t.words):

@@ -54,7 +54,7 @@ func TestHandoff_WholeWordsAndPhrasesOnly(t *testing.T) {
 
 func TestHandoff_SaysSoOnceAndIsSilentUntilItEnds(t *testing.T) {
 	c := newChat(t, salon())
-	c.play([]line{{"niongee na mtu", []string{"nimewajulisha watu"}}})
+	c.play([]line{{"niongee na mtu", []string{"watakujibu hapa hapa"}}})
 	for _, text := range []string{"haloo", "1", "mpo?", "niongee na mtu"} {
 		if _, effects := c.sendAll(text); len(effects) != 0 {
 			t.Errorf("%q while a person has taken over has effects %v", text, effects)

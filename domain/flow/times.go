@@ -66,6 +66,18 @@ func partByName(name string) *dayPart {
 
 func (p *dayPart) offers(minute int) bool { return within(p.offering, minute) }
 
+// of keeps the readings of a time that lie in this part of the day; all of them when none does.
+func (p *dayPart) of(clocks []domain.Clock) []domain.Clock {
+	if p == nil {
+		return clocks
+	}
+	in := slices.DeleteFunc(slices.Clone(clocks), func(c domain.Clock) bool { return !p.offers(int(c)) })
+	if len(in) == 0 {
+		return clocks
+	}
+	return in
+}
+
 // readClocks finds a time of day and returns its readings, the likeliest first. In Swahili hours are counted from
 // dawn and dusk: "saa tatu asubuhi" is 09:00. Without a part of the day there are two readings, for the caller to
 // choose from by the opening hours.

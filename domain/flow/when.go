@@ -40,4 +40,4 @@ func readWhen(normalised string, now time.Time, bare bool) when {
 
 // pleasantHours are greetings that name a part of the day without meaning one.
 var pleasantHours = regexp.MustCompile(`\b(?:good (?:morning|afternoon|evening|night|day)|` +
-	`habari (?:za|ya) (?:asubuhi|mchana|jioni|leo|usiku)|usiku mwema|asubuhi njema|siku njema)\b`)
+	`^za (?:asubuhi|mchana|jioni|leo|usiku)|habari (?:za|ya) (?:asubuhi|mchana|jioni|leo|usiku)|usiku mwema|asubuhi njema|siku njema)\b`)
