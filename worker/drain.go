@@ -15,7 +15,7 @@ func (p *Pool) drain(ctx context.Context) {
 		p.drains = true
 		p.svc.Logger.Info("an operator asked this replica to hand over its tenants")
 	}
-	err := p.handOver(ctx, p.paceOfOthers())
+	err := p.handOver(ctx, p.paceOfOthers(), errShutdown)
 	if errors.Is(err, errMore) {
 		return
 	}

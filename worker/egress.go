@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"math"
 	"sync/atomic"
 	"time"
@@ -43,7 +44,7 @@ type egress struct {
 type coverage struct {
 	linked  int
 	online  int
-	silent  int // connected, but the last keepalive is unanswered
+	silent  int // connected, but the last keepalive is unanswered; or given up for that, and trying
 	failing int // try to connect in vain
 }
 
@@ -88,13 +89,17 @@ func (e *egress) resting(now time.Time, peers []domain.Replica, ttl time.Duratio
 	return anyWell(peers) || since < trustsAfter*ttl && takers(peers) > 0
 }
 
+// errDeaf ends the tenures of a replica that cannot reach WhatsApp. No send under
+// way comes to its end there, so nobody waits for it.
+var errDeaf = errors.New("WhatsApp cannot be reached from this replica")
+
 // deaf hands everything over when this replica cannot reach WhatsApp and
 // another one can, and reports whether it takes nothing for now.
 func (p *Pool) deaf(ctx context.Context, view domain.ClusterView, now time.Time) bool {
 	c := p.reach(view.Peers)
 	if p.egress.hear(now, c, view.Peers, p.svc.Settings.Timings.TTL) {
 		p.svc.Logger.Error("WhatsApp cannot be reached from here but from elsewhere; the tenants go there", "linked", c.linked, "connected", c.online, "silent", c.silent)
-		if err := p.handOver(ctx, math.Inf(1)); err != nil {
+		if err := p.handOver(ctx, math.Inf(1), errDeaf); err != nil {
 			p.svc.Logger.Warn("not everything is handed over", "error", err)
 		}
 	}
@@ -130,7 +135,10 @@ func (p *Pool) reach(peers []domain.Replica) (c coverage) {
 			c.silent++
 		case r.online.Load():
 			c.online++
-		case r.tries.Load() != 0 && !r.waits.Load():
+		case r.tries.Load() == 0 || r.waits.Load():
+		case r.silent.Load():
+			c.silent++
+		default:
 			c.failing++
 		}
 		c.linked++

@@ -1,9 +1,13 @@
 package worker
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/uuid"
 
 	"flowhq/domain"
 )
@@ -116,4 +120,60 @@ func TestEgress_ConnectionsThatGoSilentMoveAndThoseThatAnswerAgainStay(t *testin
 			})
 		})
 	}
+}
+
+func TestEgress_ConnectionsThatAreGivenUpForTheirSilenceCountAsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := fleetOf(20)
+		mute, well := f.pool(DefaultSettings()), f.pool(DefaultSettings())
+		runs(t, mute, well)
+		time.Sleep(3 * time.Minute)
+		var phones []PhoneHandler
+		f.set(func() {
+			for tenant, h := range f.online {
+				if f.rows[tenant].Replica == mute.self.ID {
+					phones = append(phones, h)
+				}
+			}
+			f.refuses = func(replica, _ uuid.UUID) bool { return replica == mute.self.ID }
+		})
+		for _, h := range phones { // never are more than a third silent at once
+			go func() {
+				h.Noted(domain.ReasonSilent)
+				time.Sleep(9 * time.Second)
+				h.Gone(domain.ReasonNetwork, "")
+			}()
+			time.Sleep(3 * time.Second)
+		}
+		time.Sleep(10 * time.Second)
+		if held, _ := mute.Held(); len(phones) < 8 || held != 0 {
+			t.Errorf("%d of %d tenants are still here", held, len(phones))
+		}
+	})
+}
+
+func TestEgress_NobodyWaitsForASendThatCannotGoOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, settings := fleetOf(20), DefaultSettings()
+		f.sendFor, settings.HumanPace = time.Hour, false
+		mute, well := f.pool(settings), f.pool(settings)
+		runs(t, mute, well)
+		time.Sleep(3 * time.Minute)
+		mute.mu.Lock()
+		served := slices.Collect(maps.Values(mute.runners))
+		mute.mu.Unlock()
+		for _, r := range served {
+			f.set(func() { f.due[r.tenure.TenantID] = domain.Outbound{ID: domain.NewID()} })
+			r.sender.wake()
+		}
+		time.Sleep(time.Second)
+		f.note(mute.self.ID, domain.ReasonSilent)
+		for _, r := range served {
+			<-r.ctx.Done()
+		}
+		time.Sleep(finishFor / 2)
+		if held, _ := mute.Held(); len(served) == 0 || held != 0 {
+			t.Errorf("%d of %d tenants are still to move", held, len(served))
+		}
+	})
 }

@@ -261,7 +261,7 @@ func (p *Pool) ended(r *runner) {
 	switch cause := context.Cause(r.ctx); {
 	case errors.Is(cause, domain.ErrFenced), errors.Is(cause, ErrBuried):
 		return // it is not ours any more
-	case errors.Is(cause, errShutdown), errors.Is(cause, errUnsure):
+	case errors.Is(cause, errShutdown), errors.Is(cause, errUnsure), errors.Is(cause, errDeaf):
 		return // all leases go back together
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeDeadline)

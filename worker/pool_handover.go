@@ -182,10 +182,11 @@ func lastCall(ctx context.Context) time.Time {
 }
 
 // handOver gives every tenant away, so many a second, each as soon as it has
-// ended: finish the send under way, disconnect, drain, release, in this order.
+// ended: finish the send under way, disconnect, drain, release, in this order. The
+// cause is what its runner is told; only after errShutdown sends are finished.
 // The others are served meanwhile; the caller sees to the heartbeats. It returns
 // when all are given away, or with an error shortly before ctx ends.
-func (p *Pool) handOver(ctx context.Context, perSecond float64) error {
+func (p *Pool) handOver(ctx context.Context, perSecond float64, cause error) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	var failed error
@@ -195,7 +196,7 @@ func (p *Pool) handOver(ctx context.Context, perSecond float64) error {
 		late := time.Now().After(last)
 		if n := min(allowed(perSecond, time.Since(began))-asked, len(served)); n > 0 && !late {
 			for _, r := range served[:n] {
-				r.cancel(errShutdown)
+				r.cancel(cause)
 			}
 			served, leaving, asked = served[n:], append(leaving, served[:n]...), asked+n
 		}
@@ -278,7 +279,7 @@ func (p *Pool) shutdown() error {
 	}
 	stop := p.beatOn(ctx, 0)
 	held, _ := p.count()
-	err := p.handOver(ctx, max(p.paceOfOthers(), float64(held)/graceOfHandOver.Seconds()))
+	err := p.handOver(ctx, max(p.paceOfOthers(), float64(held)/graceOfHandOver.Seconds()), errShutdown)
 	stop()
 	if retired := p.svc.Leases.Retire(ctx, p.self.ID); retired != nil {
 		err = errors.Join(err, fmt.Errorf("retire replica: %w", retired))

@@ -44,7 +44,7 @@ type runner struct {
 	tries      atomic.Int64  // since when it tries to log in, instant.ran; 0 if that does not count, see reach
 	waits      atomic.Bool   // for its turn to connect
 	online     atomic.Bool
-	silent     atomic.Bool  // the last keepalive of this connection is unanswered
+	silent     atomic.Bool  // the last keepalive is unanswered, or ended the connection and there is none yet
 	paired     atomic.Bool  // a phone is linked
 	linking    atomic.Bool  // a code is shown, or a scanned phone has not connected yet
 	heard      atomic.Int64 // when a customer wrote last, unix nanoseconds
@@ -163,7 +163,6 @@ func (r *runner) serve() time.Duration {
 	defer func() {
 		close(a.closed)
 		r.online.Store(false)
-		r.silent.Store(false)
 		r.showsCodes = false
 		r.sender.connected(nil)
 		phone.Close()
@@ -243,6 +242,7 @@ func (r *runner) connectedNow(phone Phone) {
 	r.linkedAt, r.failures, r.lost = time.Time{}, 0, domain.ReasonNone
 	r.linking.Store(false)
 	r.tries.Store(0)
+	r.silent.Store(false)
 	r.online.Store(true)
 	r.logger.Info("connected to WhatsApp")
 	r.report(domain.LinkReport{Event: domain.EventConnected, JID: r.jid})
