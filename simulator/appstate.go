@@ -63,14 +63,7 @@ func (p *Phone) PutNamelessSetting() error {
 	}
 	patch := appstate.BuildSettingPushName("x")
 	patch.Mutations[0].Index = []string{}
-	raw, err := p.app.proc.EncodePatch(context.Background(), p.app.store.keyID, p.app.store.state(string(patch.Type)), patch)
-	if err != nil {
-		return fmt.Errorf("encode setting: %w", err)
-	}
-	if err = p.appendPatch(patch.Type, raw); err == nil {
-		p.tellOthers(patch.Type, nil)
-	}
-	return err
+	return p.putPatch(patch, true)
 }
 
 func (p *Phone) putPushName(tell bool) error {
@@ -78,10 +71,14 @@ func (p *Phone) putPushName(tell bool) error {
 	if name == "" {
 		name = p.Number()
 	}
-	ctx, patch := context.Background(), appstate.BuildSettingPushName(name)
-	raw, err := p.app.proc.EncodePatch(ctx, p.app.store.keyID, p.app.store.state(string(patch.Type)), patch)
+	return p.putPatch(appstate.BuildSettingPushName(name), tell)
+}
+
+// putPatch encrypts and stores a patch of the phone itself. p.app.mu must be held.
+func (p *Phone) putPatch(patch appstate.PatchInfo, tell bool) error {
+	raw, err := p.app.proc.EncodePatch(context.Background(), p.app.store.keyID, p.app.store.state(string(patch.Type)), patch)
 	if err != nil {
-		return fmt.Errorf("encode push name: %w", err)
+		return fmt.Errorf("encode patch: %w", err)
 	}
 	if err = p.appendPatch(patch.Type, raw); err == nil && tell {
 		p.tellOthers(patch.Type, nil)

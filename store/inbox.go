@@ -26,9 +26,9 @@ var (
 	insertSeen2 = statement(`INSERT INTO inbound_seen (tenant_id, wa_key, seen_at) VALUES ($1, $3, $2), ($1, $4, $2) ON CONFLICT DO NOTHING`)
 
 	// loadChat answers one row: what is known of the conversation and of the
-	// customer, each all NULL when there is none; the last unsent row; whether the message was logged
-	// before it could be read; and whether something is stored under the alias.
-	// The conversation is locked against the portal, which may mute it.
+	// customer, each all NULL when there is none; the last unsent row; whether
+	// the message was logged before it could be read; and whether something is
+	// stored under the alias. The conversation is locked against the portal, which may mute it.
 	loadChat = statement(`SELECT t.phone_number,
 		c.chat_jid, c.state, c.version, c.muted_until, c.muted_reason, c.last_in_at, c.last_out_at, c.window_start, c.window_count, c.last_text, c.same_count,
 		u.id, u.lid, u.name, u.opted_out, u.created_at, u.updated_at,

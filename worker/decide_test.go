@@ -62,6 +62,14 @@ func (c *chat) say(text string) domain.Decision {
 	return c.hear(c.incoming(text))
 }
 
+// ownerAnswers lets the owner answer by hand.
+func (c *chat) ownerAnswers(text string) domain.Decision {
+	c.t.Helper()
+	in := c.incoming(text)
+	in.FromMe = true
+	return c.hear(in)
+}
+
 func TestDecide_AFirstMessageMakesACustomerAndIsAnswered(t *testing.T) {
 	c := newChat(t)
 	out := c.say("Habari")
@@ -78,9 +86,7 @@ func TestDecide_AFirstMessageMakesACustomerAndIsAnswered(t *testing.T) {
 
 func TestDecide_TheOwnersOwnMessageSilencesTheBotForAWhile(t *testing.T) {
 	c := newChat(t)
-	in := c.incoming("Nitakupigia")
-	in.FromMe = true
-	if out := c.hear(in); !out.SilenceChat || len(out.Replies) != 0 {
+	if out := c.ownerAnswers("Nitakupigia"); !out.SilenceChat || len(out.Replies) != 0 {
 		t.Fatalf("decision: %+v", out)
 	}
 	if out := c.say("Sawa"); len(out.Replies) != 0 {
@@ -181,9 +187,7 @@ func TestDecide_TheBotComesBackAfterAPersonHasAnswered(t *testing.T) {
 	c := newChat(t)
 	c.say("Habari")
 	c.say("niongee na mtu")
-	in := c.incoming("Karibu, nikusaidie nini?")
-	in.FromMe = true
-	c.hear(in)
+	c.ownerAnswers("Karibu, nikusaidie nini?")
 	c.now = c.now.Add(domain.OwnerPause + time.Minute)
 	if out := c.say("Habari, nataka miadi"); len(out.Replies) != 1 {
 		t.Error("the bot is silent for ever")
@@ -203,9 +207,7 @@ func TestDecide_AYesToTheOwnerBooksNothing(t *testing.T) {
 	if !strings.Contains(string(c.conv.State), `"confirm"`) {
 		t.Fatalf("nothing is to be confirmed: %s", c.conv.State)
 	}
-	in := c.incoming("Kesho haiwezekani, njoo keshokutwa")
-	in.FromMe = true
-	c.hear(in)
+	c.ownerAnswers("Kesho haiwezekani, njoo keshokutwa")
 	c.now = c.now.Add(domain.OwnerPause + time.Minute)
 	if out := c.say("sawa"); len(out.Appointments) != 0 {
 		t.Error("the time that the owner refused is booked")

@@ -29,6 +29,7 @@ func (p *Pool) heartbeat(ctx context.Context) (domain.ClusterView, error) {
 	}
 	view, err := p.svc.Leases.Heartbeat(ctx, self, accepted, p.pending, p.svc.Settings.Timings.TTL)
 	if err != nil {
+		p.svc.Metrics.Missed.Inc()
 		return view, err
 	}
 	took := time.Since(began)

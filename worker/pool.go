@@ -111,7 +111,6 @@ func (p *Pool) tick(ctx context.Context) error {
 	p.beaten = instantNow()
 	view, err := p.look(ctx)
 	if err != nil {
-		p.svc.Metrics.Missed.Inc()
 		p.svc.Logger.Warn("heartbeat failed", "error", err)
 		p.contact = instantNow()
 		return err

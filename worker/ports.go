@@ -91,9 +91,9 @@ type Inbox interface {
 type Outbox interface {
 	// Due returns unsent rows by lane and then by id, at most limit: those whose
 	// time has come, and answers and those that wait for another attempt in any
-	// case, because the rest of their chat waits behind them. after, if any, is the last row of the
-	// page before. next is when the earliest of the other rows falls due, zero
-	// when there is none.
+	// case, because the rest of their chat waits behind them. after, if any, is
+	// the last row of the page before. next is when the earliest of the other
+	// rows falls due, zero when there is none.
 	Due(ctx context.Context, tenant uuid.UUID, limit int, after *domain.Outbound) (due []domain.Outbound, next time.Time, err error)
 	// Finish stores outcomes of many tenants in one statement; an outcome
 	// whose tenure is over is dropped.

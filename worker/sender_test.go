@@ -41,13 +41,20 @@ func TestSender_GivesUpWhatIsTooOldAndGoesOnWithTheChat(t *testing.T) {
 	})
 }
 
+// becomesKnown leaves an answer waiting for another attempt when the number of its
+// customer becomes known.
+func (d *desk) becomesKnown(lid, number string) domain.Outbound {
+	d.phone.saying(func(domain.Outbound) error { return &SendError{Kind: SendRetry, Reason: "Not now."} })
+	row := d.answers(lid)
+	time.Sleep(time.Second)
+	d.phone.saying(nil)
+	d.moved(lid, number)
+	return row
+}
+
 func TestSender_KeepsTheOrderWhenTheNumberOfACustomerBecomesKnown(t *testing.T) {
 	opened(t, hurried(), func(t *testing.T, d *desk) {
-		d.phone.saying(func(domain.Outbound) error { return &SendError{Kind: SendRetry, Reason: "Not now."} })
-		first := d.answers("lid:1")
-		time.Sleep(time.Second)
-		d.phone.saying(nil)
-		d.moved("lid:1", "+255754000101")
+		first := d.becomesKnown("lid:1", "+255754000101")
 		second := d.answers("+255754000101")
 		time.Sleep(time.Minute)
 		a, b := d.phone.delivered(first), d.phone.delivered(second)
@@ -59,11 +66,7 @@ func TestSender_KeepsTheOrderWhenTheNumberOfACustomerBecomesKnown(t *testing.T) 
 
 func TestSender_WhatWaitsUnderTheOldNameOfACustomerIsSilencedToo(t *testing.T) {
 	opened(t, hurried(), func(t *testing.T, d *desk) {
-		d.phone.saying(func(domain.Outbound) error { return &SendError{Kind: SendRetry, Reason: "Not now."} })
-		row := d.answers("lid:1")
-		time.Sleep(time.Second)
-		d.phone.saying(nil)
-		d.moved("lid:1", "+255754000101")
+		row := d.becomesKnown("lid:1", "+255754000101")
 		d.silence("+255754000101")
 		time.Sleep(time.Minute)
 		if !d.phone.delivered(row).IsZero() {

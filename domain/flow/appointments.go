@@ -85,22 +85,17 @@ func takeCancelAppointment(t *turn) bool {
 		t.withdraw(ahead[n-1])
 		return true
 	}
-	if t.isNo() {
-		t.reset()
-		t.say(textAppointmentStands)
-		return true
-	}
 	agreed := t.isYes() || wantsCancelAppointment.in(t.words) || agreesToCancel.is(essence(t.words))
-	if agreed && len(ahead) == 1 {
+	switch {
+	case agreed && len(ahead) == 1 && !t.isNo():
 		t.withdraw(ahead[0])
-		return true
-	}
-	if cancelWords.is(essence(t.words)) {
+	case t.isNo(), cancelWords.is(essence(t.words)):
 		t.reset()
 		t.say(textAppointmentStands)
-		return true
+	default:
+		return false
 	}
-	return false
+	return true
 }
 
 func (t *turn) withdraw(gone Appointment) {

@@ -16,12 +16,11 @@ var (
 )
 
 var (
-	yesWords = phrases("yes, y, yeah, yep, yess, ndio, ndiyo, ndiyoo, naam, eeh, ee, ok, okay, okey, sawa, sawa sawa, sawasawa, thibitisha, nathibitisha, confirm, confirmed, correct, sahihi, ni sahihi, ndivyo, sure, fine, perfect, poa, haya")
+	// plainYes mean "yes" also when a sentence follows. After the others, "sawa nitakujulisha" is no consent.
+	plainYes = phrases("yes, yeah, yep, yess, ndio, ndiyo, ndiyoo, naam, eeh, thibitisha, nathibitisha, confirm, confirmed")
+	yesWords = append(phrases("y, ee, ok, okay, okey, sawa, sawa sawa, sawasawa, correct, sahihi, ni sahihi, ndivyo, sure, fine, perfect, poa, haya"), plainYes...)
 	noWords  = phrases("no, n, nope, hapana, hapana asante, no thanks, la, siyo, sio, sivyo, si sahihi, wrong, not correct")
 )
-
-// Those that mean "yes" also when a sentence follows. After the others, "sawa nitakujulisha" is no consent.
-var plainYes = phrases("yes, yeah, yep, yess, ndio, ndiyo, ndiyoo, naam, eeh, thibitisha, nathibitisha, confirm, confirmed")
 
 // What may follow any "yes" without changing it.
 var agreement = phrases("book it, book, weka miadi, weka, nibook, nibookie, andika, good, great, vizuri, kabisa, tu, go ahead, endelea, asante sana, asante, thanks, thank you, please, tafadhali")

@@ -199,7 +199,7 @@ func (t *turn) isAcknowledgement() bool {
 	case len(t.words) == 0:
 		return strings.ContainsAny(t.in.Message.Text, "👍✅👌🙏👏💯🤝❤😊🙂😀😁😍")
 	}
-	return yesWords.is(t.words) || yesWords.is(t.words[:1]) && len(t.upcoming()) > 0 && !wishWords.in(t.words) && len(wantsCancelAppointment.without(t.words)) == len(t.words) && !strings.Contains(t.text, "?")
+	return yesWords.is(t.words) || yesWords.is(t.words[:1]) && len(t.upcoming()) > 0 && !wishWords.in(t.words) && !strings.Contains(t.text, "?")
 }
 
 func (t *turn) takePleasantry() bool {
