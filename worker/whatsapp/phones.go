@@ -238,10 +238,14 @@ const closeDeadline = 8 * time.Second
 // Close disconnects and waits until nothing of this connection writes any more.
 // The end of its context closes the socket; Client.Disconnect would do the same
 // but races with a socket that WhatsApp closes at that moment, and waits for
-// WhatsApp's goodbye.
+// WhatsApp's goodbye. A request that was under way waits for this client to
+// connect again and heeds no context (retryFrame of whatsmeow); it is told that
+// this does not happen.
 func (ph *phone) Close() {
 	ph.gone.Store(true)
 	ph.stopCodes()
+	//lint:ignore SA1019 Disconnect alone does this in public, see above
+	ph.client.DangerousInternals().ExpectDisconnect()
 	ph.gate.close(closeDeadline)
 }
 

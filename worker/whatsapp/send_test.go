@@ -8,6 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.mau.fi/whatsmeow"
+	waBinary "go.mau.fi/whatsmeow/binary"
+	"go.mau.fi/whatsmeow/store"
+
 	"flowhq/domain"
 	"flowhq/worker"
 )
@@ -59,6 +63,26 @@ func TestSend_ThatWaitsTooLongForTheRatchetIsTriedAgainOnTheSameConnection(t *te
 		}
 		if got := ph.classify(err); got.Kind != worker.SendRetry || ph.gate.ctx.Err() != nil {
 			t.Errorf("kind %d, connection %v; want another attempt on a living connection", got.Kind, ph.gate.ctx.Err())
+		}
+	})
+}
+
+func TestClose_DoesNotWaitForASendThatHopesForTheNextConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ph := &phone{gate: newGate(t.Context()), client: whatsmeow.NewClient(store.NoopDevice, nil)}
+		go func() {
+			if ph.gate.enter() == nil {
+				defer ph.gate.leave()
+				// what the question for a recipient's devices does when its connection is lost
+				//lint:ignore SA1019 a question that is asked in public needs a connection first
+				_, _ = ph.client.DangerousInternals().RetryFrame(context.Background(), "info query", "1", nil, &waBinary.Node{Tag: "xmlstreamend"}, 0)
+			}
+		}()
+		synctest.Wait()
+		began := time.Now()
+		ph.Close()
+		if took := time.Since(began); took != 0 {
+			t.Errorf("the end of the connection took %v", took)
 		}
 	})
 }
