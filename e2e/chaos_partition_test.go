@@ -119,6 +119,7 @@ func TestPartition_AReplicaThatIsCutOffHarmsNothing(t *testing.T) {
 				v := c.close(t, s, fmt.Sprintf("%d replicas, %d times one %s", c.replicas, c.rounds, p.name))
 				v.Revived = f.revived
 				v.MovedMax = quantile(moved, 1)
+				t.Logf("moved: half within %.1f s, nine of ten within %.1f s", quantile(moved, 0.5), quantile(moved, 0.9))
 				answered := c.movesWithin()
 				if p.database {
 					answered = c.ttl
