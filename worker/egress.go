@@ -22,10 +22,13 @@ const (
 	// deafAfter times to live of a lease the replica gives up, so that its tenants
 	// are served elsewhere within a minute. Where connections are open and nothing
 	// comes back, finding out took up to forty seconds of that minute, and no wave
-	// of reconnects can be the cause: then it is silentAfter. It takes tenants again
-	// after restAfter more: the network may have been repaired.
+	// of reconnects can be the cause: then it is silentAfter. Where some are silent,
+	// those that have tried for muteAfter count as well, for they were cut off while
+	// they connected. It takes tenants again after restAfter more: the network may
+	// have been repaired.
 	deafAfter   = 3
 	silentAfter = 0.5
+	muteAfter   = 1
 	restAfter   = 40
 	// For so long after that it believes in the others whatever they say: they
 	// hold its tenants and have yet to connect them.
@@ -46,6 +49,7 @@ type coverage struct {
 	online  int
 	silent  int // connected, but the last keepalive is unanswered; or given up for that, and trying
 	failing int // try to connect in vain
+	mute    int // those of them that have tried for muteAfter
 }
 
 // hear takes the state at a heartbeat into account. It reports true when the
@@ -57,7 +61,7 @@ func (e *egress) hear(now time.Time, c coverage, peers []domain.Replica, ttl tim
 		return false
 	}
 	patience := float64(deafAfter)
-	if float64(c.silent) > most {
+	if c.silent > 0 && float64(c.silent+c.mute) > most {
 		patience = silentAfter
 	}
 	if at := now.Add(time.Duration(patience * float64(ttl))); e.deafAt.IsZero() || at.Before(e.deafAt) {
@@ -121,13 +125,14 @@ func (p *Pool) offers() int {
 // another replica is well: after an outage some are connected sooner than others,
 // and that is no reason to move.
 func (p *Pool) reach(peers []domain.Replica) (c coverage) {
-	well := anyWell(peers)
+	well, long := anyWell(peers), instantNow().ran-muteAfter*p.svc.Settings.Timings.TTL
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, r := range p.runners {
 		if !well {
 			r.tries.Store(0)
 		}
+		since := time.Duration(r.tries.Load())
 		switch {
 		case r.ctx.Err() != nil || !r.paired.Load():
 			continue // it is leaving, or has nothing to connect
@@ -135,11 +140,13 @@ func (p *Pool) reach(peers []domain.Replica) (c coverage) {
 			c.silent++
 		case r.online.Load():
 			c.online++
-		case r.tries.Load() == 0 || r.waits.Load():
+		case since == 0 || r.waits.Load():
 		case r.silent.Load():
 			c.silent++
 		default:
-			c.failing++
+			if c.failing++; since <= long {
+				c.mute++
+			}
 		}
 		c.linked++
 	}

@@ -34,6 +34,8 @@ func TestEgress_MovesOnlyWhatIsBetterOffElsewhere(t *testing.T) {
 		{"half of them are silent", coverage{linked: 10, online: 5, silent: 5}, well, time.Hour, false},
 		{"some are silent and some try in vain", coverage{linked: 10, silent: 5, failing: 5}, well, 44 * time.Second, false},
 		{"some are silent and some try in vain, for long", coverage{linked: 10, silent: 5, failing: 5}, well, 45 * time.Second, true},
+		{"some are silent and the others have tried since before that", coverage{linked: 10, silent: 1, failing: 9, mute: 5}, well, 7500 * time.Millisecond, true},
+		{"none is silent and all have tried for a while", coverage{linked: 10, failing: 10, mute: 10}, well, 44 * time.Second, false},
 		{"WhatsApp is down for all", cutOff, []domain.Replica{{State: domain.ReplicaAlive, Held: 10, Connected: 1}}, time.Hour, false},
 		{"alone", cutOff, nil, time.Hour, false},
 		{"the other one is handing over", cutOff, []domain.Replica{{State: domain.ReplicaDraining, Held: 10, Connected: 10}}, time.Hour, false},
@@ -148,6 +150,40 @@ func TestEgress_ConnectionsThatAreGivenUpForTheirSilenceCountAsSilent(t *testing
 		time.Sleep(10 * time.Second)
 		if held, _ := mute.Held(); len(phones) < 8 || held != 0 {
 			t.Errorf("%d of %d tenants are still here", held, len(phones))
+		}
+	})
+}
+
+func TestEgress_ConnectionsThatWereCutOffBeforeTheyWereMadeCountWithTheSilentOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := fleetOf(20)
+		mute, well := f.pool(DefaultSettings()), f.pool(DefaultSettings())
+		runs(t, mute, well)
+		time.Sleep(3 * time.Minute)
+		held, _ := mute.Held()
+		var phones []PhoneHandler
+		f.set(func() {
+			for tenant, h := range f.online {
+				if f.rows[tenant].Replica == mute.self.ID {
+					phones = append(phones, h)
+				}
+			}
+			f.refuses = func(replica, _ uuid.UUID) bool { return replica == mute.self.ID }
+		})
+		half := (held + 1) / 2
+		for _, h := range phones[:half] {
+			h.Gone(domain.ReasonNetwork, "")
+		}
+		time.Sleep(20 * time.Second)
+		if still, _ := mute.Held(); still != held || held < 8 {
+			t.Fatalf("%d of %d tenants are still here although half of them are served well", still, held)
+		}
+		for _, h := range phones[half:] {
+			h.Noted(domain.ReasonSilent)
+		}
+		time.Sleep(15 * time.Second)
+		if still, _ := mute.Held(); still != 0 {
+			t.Errorf("%d of %d tenants are still here", still, held)
 		}
 	})
 }
