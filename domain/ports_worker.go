@@ -33,6 +33,7 @@ type LinkReport struct {
 	QR          string
 	QRExpiresAt *time.Time
 	PairingCode string
+	Answers     bool   // the wish for a pairing code, with the code or with the reason why there is none
 	JID         string // stored when not empty
 	Unlinked    bool   // the device is gone: clears the JID
 	Reason      Reason

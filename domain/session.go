@@ -29,7 +29,7 @@ type WhatsAppSession struct {
 	RetryAt      *time.Time // next connection attempt, when one is planned
 	LastSeenAt   *time.Time
 	ConnectedAt  *time.Time
-	PairingPhone string     // a pairing code was asked for this number
+	PairingPhone string     // a pairing code is asked for this number and WhatsApp has not answered yet
 	PairingSince *time.Time // when linking began; it ends after PairingDeadline
 	UpdatedAt    time.Time
 }

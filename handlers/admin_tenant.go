@@ -31,7 +31,7 @@ type linkCard struct {
 	Expires     time.Time
 	Life        int // seconds for which this code is shown in all
 	Code        string
-	CodePhone   string
+	AskedCode   bool // WhatsApp has not answered yet
 	CanAskCode  bool
 	LinkedPhone string
 	Since       *time.Time
@@ -70,7 +70,7 @@ const (
 
 func newLinkCard(v domain.TenantView) (card linkCard, err error) {
 	session := v.Session
-	card = linkCard{Code: session.PairingCode, CodePhone: session.PairingPhone, Since: session.ConnectedAt,
+	card = linkCard{Code: session.PairingCode, AskedCode: session.PairingPhone != "", Since: session.ConnectedAt,
 		CanAskCode: v.Worker.Status == domain.WorkerRunning && session.JID == "" && session.State == domain.SessionQRReady}
 	if session.JID != "" {
 		card.LinkedPhone = phoneOfJID(session.JID)

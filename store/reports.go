@@ -70,6 +70,12 @@ func (s *linkState) scan(found rows) error {
 
 func (s *linkState) report(b *batch, t domain.Tenure, l domain.LinkReport, next domain.Lifecycle) {
 	now := domain.Now()
+	if l.Event == domain.EventQR && s.pairingPhone != "" && !l.Answers { // what it says about a code answered an earlier wish
+		l.PairingCode = ""
+		if l.Reason == domain.ReasonPairFailed {
+			l.Reason, l.Detail = domain.ReasonNone, ""
+		}
+	}
 	if next != s.Lifecycle || string(l.Reason) != s.reason { // a code that was renewed is not worth an entry
 		b.event(t.TenantID, t.Replica, l.Event, l.Reason, l.Detail, now)
 	}
@@ -84,6 +90,9 @@ func (s *linkState) report(b *batch, t domain.Tenure, l domain.LinkReport, next 
 		}
 	default:
 		s.pairingSince = nil
+	}
+	if l.Answers {
+		s.pairingPhone = ""
 	}
 	if l.JID != "" {
 		s.jid = l.JID

@@ -150,3 +150,53 @@ func TestAskPairingCode_StartsATenantThatNobodyServes(t *testing.T) {
 		must(t, w.Reports().Report(t.Context(), taken[0].Tenure, domain.LinkReport{Event: domain.EventQR, PairingCode: "NEW"}))
 	})
 }
+
+func TestAskPairingCode_IsOverOnceItIsAnsweredOrAPersonDoesSomethingElse(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ask := func() {
+			t.Helper()
+			must(t, w.Links().AskPairingCode(t.Context(), w.tenant.ID, "+255754000009"))
+		}
+		steer := func(e domain.Event) func() domain.TenantView {
+			return func() domain.TenantView {
+				v, err := w.Tenants().Steer(t.Context(), w.tenant.ID, e)
+				must(t, err)
+				return v
+			}
+		}
+		w.report(domain.LinkReport{Event: domain.EventFailed, Unlinked: true, Reason: domain.ReasonLoggedOut})
+		for name, end := range map[string]func() domain.TenantView{
+			"a code": func() domain.TenantView {
+				return w.report(domain.LinkReport{Event: domain.EventQR, Answers: true, PairingCode: "ABCD-EFGH"})
+			},
+			"no code": func() domain.TenantView {
+				return w.report(domain.LinkReport{Event: domain.EventQR, Answers: true, Reason: domain.ReasonPairFailed})
+			},
+			"a stop":    steer(domain.EventStop),
+			"a restart": steer(domain.EventRestart),
+		} {
+			ask()
+			if v := w.report(domain.LinkReport{Event: domain.EventQR, QR: "2@next"}); v.Session.PairingPhone == "" {
+				t.Errorf("%s: the next code to scan ends the wish", name)
+			}
+			if v := end(); v.Session.PairingPhone != "" {
+				t.Errorf("after %s a code is still asked for %s", name, v.Session.PairingPhone)
+			}
+		}
+	})
+}
+
+func TestReport_DoesNotAnswerAWishForAPairingCodeWithWhatWasSaidBeforeIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		w.report(domain.LinkReport{Event: domain.EventQR, Answers: true, PairingCode: "OLD"})
+		must(t, w.Links().AskPairingCode(t.Context(), w.tenant.ID, "+255754000009"))
+		v := w.report(domain.LinkReport{Event: domain.EventQR, QR: "2@next", PairingCode: "OLD", Reason: domain.ReasonPairFailed})
+		if s := v.Session; s.QR != "2@next" || s.PairingCode != "" || s.Reason != domain.ReasonNone || s.PairingPhone == "" {
+			t.Errorf("session %+v", s)
+		}
+		v = w.report(domain.LinkReport{Event: domain.EventQR, QR: "2@next", Answers: true, PairingCode: "NEW"})
+		if s := v.Session; s.QR != "2@next" || s.PairingCode != "NEW" || s.PairingPhone != "" {
+			t.Errorf("session %+v", s)
+		}
+	})
+}

@@ -109,7 +109,7 @@ func wishOf(l *leaseRow, e domain.Event, changes bool) (wish, error) {
 }
 
 // follow brings the view to the next states. Whatever a person does ends the
-// present attempt, so its code and its reason are of no more use.
+// present attempt, so its code, the wish for one and its reason are of no more use.
 func follow(v *domain.TenantView, next domain.Lifecycle, e domain.Event, now time.Time) {
 	if next == v.Lifecycle() && e == domain.EventStart {
 		return
@@ -118,7 +118,8 @@ func follow(v *domain.TenantView, next domain.Lifecycle, e domain.Event, now tim
 	if !next.Linked {
 		v.Session.JID = ""
 	}
-	v.Session.QR, v.Session.QRExpiresAt, v.Session.PairingCode, v.Session.PairingSince, v.Session.RetryAt = "", nil, "", nil, nil
+	v.Session.QR, v.Session.QRExpiresAt, v.Session.PairingCode, v.Session.PairingPhone = "", nil, "", ""
+	v.Session.PairingSince, v.Session.RetryAt = nil, nil
 	v.Session.Reason, v.Session.ReasonDetail, v.Worker.LastError = domain.ReasonNone, "", ""
 	if e == domain.EventStop {
 		v.Session.Reason = domain.ReasonStopped

@@ -150,19 +150,21 @@ func (r *runner) remove() {
 func (r *runner) pairingCode(phone Phone) {
 	r.wantsCode = true
 	session := r.profile.Load().Session
-	if phone == nil || r.jid != "" || session.PairingPhone == "" || !r.showsCodes {
+	if phone == nil || r.jid != "" || session.PairingPhone == "" || r.shown.Event == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, domain.SendDeadline)
 	defer cancel()
 	code, err := phone.PairingCode(ctx, domain.Phone(session.PairingPhone))
-	report := domain.LinkReport{Event: domain.EventQR, PairingCode: code}
+	r.shown.PairingCode, r.shown.Reason, r.shown.Detail = code, domain.ReasonNone, ""
 	if err != nil {
 		r.logger.Warn("no pairing code", "error", err)
-		report.Reason, report.Detail = domain.ReasonPairFailed, "WhatsApp did not issue a code for this number."
+		r.shown.Reason, r.shown.Detail = domain.ReasonPairFailed, "WhatsApp did not issue a code for this number."
 	}
 	r.wantsCode = false
-	r.report(report)
+	answer := r.shown
+	answer.Answers = true
+	r.report(answer)
 	r.acknowledge(domain.CommandPair, true)
 	r.gaveCode = time.Now()
 }

@@ -30,25 +30,25 @@ type runner struct {
 	notes  chan domain.Reason // from the sender
 	done   chan struct{}
 
-	jid        string
-	showsCodes bool // the present connection waits for a scan
-	wantsCode  bool // somebody asked for a pairing code
-	gaveCode   time.Time
-	restarted  time.Time
-	rests      time.Duration // how long nobody takes the tenant after this tenure
-	rounds     int
-	linkedAt   time.Time // when a phone was linked that has not connected yet
-	backoff    reconnectDelay
-	failures   int           // of the tenant to connect, on replicas before this one
-	lost       domain.Reason // why it is not connected
-	tries      atomic.Int64  // since when it tries to log in, instant.ran; 0 if that does not count, see reach
-	waits      atomic.Bool   // for its turn to connect
-	online     atomic.Bool
-	silent     atomic.Bool  // the last keepalive is unanswered, or ended the connection and there is none yet
-	paired     atomic.Bool  // a phone is linked
-	linking    atomic.Bool  // a code is shown, or a scanned phone has not connected yet
-	heard      atomic.Int64 // when a customer wrote last, unix nanoseconds
-	replaced   []time.Time
+	jid       string
+	shown     domain.LinkReport // by what a phone can be linked to the present connection; no event while it cannot
+	wantsCode bool              // somebody asked for a pairing code
+	gaveCode  time.Time
+	restarted time.Time
+	rests     time.Duration // how long nobody takes the tenant after this tenure
+	rounds    int
+	linkedAt  time.Time // when a phone was linked that has not connected yet
+	backoff   reconnectDelay
+	failures  int           // of the tenant to connect, on replicas before this one
+	lost      domain.Reason // why it is not connected
+	tries     atomic.Int64  // since when it tries to log in, instant.ran; 0 if that does not count, see reach
+	waits     atomic.Bool   // for its turn to connect
+	online    atomic.Bool
+	silent    atomic.Bool  // the last keepalive is unanswered, or ended the connection and there is none yet
+	paired    atomic.Bool  // a phone is linked
+	linking   atomic.Bool  // a code is shown, or a scanned phone has not connected yet
+	heard     atomic.Int64 // when a customer wrote last, unix nanoseconds
+	replaced  []time.Time
 }
 
 // order is a lease row as it was read: what people want of the runner.
@@ -163,7 +163,7 @@ func (r *runner) serve() time.Duration {
 	defer func() {
 		close(a.closed)
 		r.online.Store(false)
-		r.showsCodes = false
+		r.shown = domain.LinkReport{}
 		r.sender.connected(nil)
 		phone.Close()
 	}()
@@ -195,8 +195,7 @@ func (r *runner) follow(a *attempt, phone Phone, line context.Context) time.Dura
 			switch e.kind {
 			case eventQR, eventPasskey:
 				deadline.Stop()
-				r.showCode(e)
-				if r.showsCodes = true; r.wantsCode {
+				if r.showCode(e); r.wantsCode {
 					r.pairingCode(phone)
 				}
 			case eventLinked:
@@ -220,13 +219,21 @@ func (r *runner) follow(a *attempt, phone Phone, line context.Context) time.Dura
 // is logged in. After a scan the link as a whole must be done by then.
 const connectDeadline = domain.PairingDeadline
 
+// showCode renews the code to scan. What was said about one to type holds for
+// as long as the connection.
 func (r *runner) showCode(e event) {
 	r.linking.Store(true)
+	before := r.shown
+	r.shown = domain.LinkReport{Event: domain.EventQR, PairingCode: before.PairingCode}
 	if e.kind == eventPasskey {
-		r.report(domain.LinkReport{Event: domain.EventQR, Reason: domain.ReasonPasskey})
-		return
+		r.shown.Reason = domain.ReasonPasskey
+	} else {
+		r.shown.QR, r.shown.QRExpiresAt = e.text, &e.until
+		if before.Reason == domain.ReasonPairFailed {
+			r.shown.Reason, r.shown.Detail = before.Reason, before.Detail
+		}
 	}
-	r.report(domain.LinkReport{Event: domain.EventQR, QR: e.text, QRExpiresAt: &e.until})
+	r.report(r.shown)
 }
 
 func (r *runner) linked(jid string) time.Duration {
