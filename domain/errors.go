@@ -81,6 +81,10 @@ func (v Invalid) Err() error {
 	return &Error{Kind: KindInvalid, Message: "Some fields need correction.", Fields: v}
 }
 
+// ErrSettled says that a message has an outcome already, such as a delivery
+// receipt or a person who answered in its place: it must not be sent.
+var ErrSettled = errors.New("this message has an outcome already")
+
 // ErrFenced is returned by every write of the message path whose tenure is
 // over: the lease row names another owner or another epoch. The caller must
 // stop acting for the tenant at once and must not retry.

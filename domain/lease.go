@@ -57,6 +57,9 @@ type Lease struct {
 	Wanted    bool
 	Command   Command
 	Failures  int // replicas in a row that gave the tenant up because it could not connect from there
+	// Configured is when the tenant's configuration was changed last; zero where
+	// it is not asked for.
+	Configured time.Time
 }
 
 // Timings of the leases. TTL counts on the database's clock; the others on the

@@ -116,19 +116,25 @@ func scanReplicas(found rows) (all []domain.Replica, err error) {
 
 func scanLeases(found rows) (all []domain.Lease, err error) {
 	for found.Next() {
-		var l domain.Lease
-		var owner uuid.NullUUID
-		var device *string
-		if err := found.Scan(&l.TenantID, &owner, &l.Epoch, &device, &l.Wanted, &l.Command, &l.Failures); err != nil {
+		l, err := scanLease(found)
+		if err != nil {
 			return nil, err
-		}
-		l.Replica = owner.UUID
-		if device != nil {
-			l.DeviceJID = *device
 		}
 		all = append(all, l)
 	}
 	return all, found.Err()
+}
+
+// scanLease reads leaseColumns and whatever else was asked for after them.
+func scanLease(found rows, more ...any) (l domain.Lease, err error) {
+	var owner uuid.NullUUID
+	var device *string
+	err = found.Scan(append([]any{&l.TenantID, &owner, &l.Epoch, &device, &l.Wanted, &l.Command, &l.Failures}, more...)...)
+	l.Replica = owner.UUID
+	if device != nil {
+		l.DeviceJID = *device
+	}
+	return l, err
 }
 
 // Acquire takes up to limit free leases. The contract is worker.Leases'.
@@ -143,15 +149,26 @@ func (l Leases) Acquire(ctx context.Context, replica uuid.UUID, limit int) (take
 	return taken, err
 }
 
-// Owned lists the leases of a replica with what is wanted of them now.
+// Owned lists the leases of a replica with what is wanted of them now, and when
+// each tenant was configured last.
 func (l Leases) Owned(ctx context.Context, replica uuid.UUID) (owned []domain.Lease, err error) {
 	defer translated("list own leases", &err)
-	found, err := l.s.reader.QueryContext(ctx, l.s.text(`SELECT `+leaseColumns+` FROM leases WHERE owner = $1 ORDER BY tenant_id`), replica)
+	found, err := l.s.reader.QueryContext(ctx, l.s.text(`SELECT `+leaseColumns+`, updated_at FROM leases JOIN tenant_configs USING (tenant_id)
+		WHERE owner = $1 ORDER BY tenant_id`), replica)
 	if err != nil {
 		return nil, err
 	}
 	defer found.Close()
-	return scanLeases(found)
+	for found.Next() {
+		var configured time.Time
+		lease, err := scanLease(found, &configured)
+		if err != nil {
+			return nil, err
+		}
+		lease.Configured = configured
+		owned = append(owned, lease)
+	}
+	return owned, found.Err()
 }
 
 // Lease reads one lease; KindNotFound when there is no such tenant.

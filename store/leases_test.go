@@ -167,6 +167,11 @@ func TestAcquire_TakesWhatIsWantedOrCarriesACommand(t *testing.T) {
 		if len(owned) != 2 {
 			t.Errorf("owned %v", owned)
 		}
+		for _, l := range owned {
+			if v, err := s.Tenants().Get(t.Context(), l.TenantID); err != nil || !l.Configured.Equal(v.Config.UpdatedAt) {
+				t.Errorf("configured at %v, told as %v, error %v", v.Config.UpdatedAt, l.Configured, err)
+			}
+		}
 	})
 }
 

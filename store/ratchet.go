@@ -86,10 +86,17 @@ func (r Ratchet) Save(ctx context.Context, t domain.Tenure, w *domain.RatchetWri
 	var b batch
 	b.fence(t, deviceOf(w))
 	b.ratchet(t.TenantID, w)
+	var marked int64
 	if sending != uuid.Nil {
-		b.add(markSending, t.TenantID, sending, t.Epoch)
+		b.counted(&marked, markSending, t.TenantID, sending, t.Epoch)
 	}
-	return r.s.runBatch(ctx, &b)
+	if err := r.s.runBatch(ctx, &b); err != nil {
+		return err
+	}
+	if sending != uuid.Nil && marked == 0 {
+		return domain.ErrSettled
+	}
+	return nil
 }
 
 // LinkDevice binds a device to the tenure's lease. A device that the tenant had

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -73,6 +74,25 @@ func TestSave_MarksTheRowThatItsCiphertextBelongsTo(t *testing.T) {
 		must(t, err)
 		if log.Status != domain.StatusSending {
 			t.Errorf("the log says %s", log.Status)
+		}
+	})
+}
+
+// The keys are used up all the same, so they have to be stored.
+func TestSave_TellsThatItsRowHasAnOutcomeAlready(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		m := w.mustReceive(incoming("A", "habari"), answer("karibu")).Replies[0]
+		w.finish(m, domain.StatusDelivered)
+		for _, writes := range []*domain.RatchetWrites{ratchetWrites(), nil} {
+			if err := w.Ratchet().Save(t.Context(), w.tenure, writes, m.ID); !errors.Is(err, domain.ErrSettled) {
+				t.Errorf("error %v, want %v", err, domain.ErrSettled)
+			}
+		}
+		if got := w.row(m.WAID).Status; got != domain.StatusDelivered {
+			t.Errorf("the row is %s", got)
+		}
+		if found, err := w.Ratchet().Sessions(t.Context(), jid, []string{"111:0"}); err != nil || len(found) != 1 {
+			t.Errorf("stored sessions %v, %v", found, err)
 		}
 	})
 }

@@ -117,7 +117,9 @@ func (f fakeLeases) Owned(ctx context.Context, replica uuid.UUID) (owned []domai
 	defer f.mu.Unlock()
 	for _, row := range f.rows {
 		if row.Replica == replica {
-			owned = append(owned, row.Lease)
+			l := row.Lease
+			l.Configured = f.version
+			owned = append(owned, l)
 		}
 	}
 	return owned, nil
@@ -179,6 +181,13 @@ func (f fakeLeases) CommandDone(_ context.Context, t domain.Tenure, done domain.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	row := f.rows[t.TenantID]
+	if f.unheard > 0 {
+		f.unheard--
+		return errSilent
+	}
+	if row.Tenure != t || row.Command != done {
+		return nil
+	}
 	row.Command, row.Wanted = domain.CommandNone, wanted
 	if done != domain.CommandNone {
 		f.done[t.TenantID]++

@@ -33,6 +33,9 @@ type fleet struct {
 	nonces   map[uuid.UUID][]byte                 // by replica
 	away     outage
 	done     map[uuid.UUID]int // commands carried out, by tenant
+	kept     error             // why the keys of a device cannot be deleted
+	unheard  int               // so many acknowledgements of a command are lost
+	version  time.Time         // when the tenants were configured last
 	wakes    chan uuid.UUID    // hints, for all
 }
 
@@ -130,7 +133,7 @@ func (f fakeProfiles) Profiles(ctx context.Context, ids []uuid.UUID) (all []doma
 		return nil, err
 	}
 	for _, id := range ids {
-		all = append(all, domain.TenantProfile{TenantView: domain.TenantView{Tenant: domain.Tenant{ID: id}}})
+		all = append(all, domain.TenantProfile{TenantView: domain.TenantView{Tenant: domain.Tenant{ID: id}, Config: domain.TenantConfig{UpdatedAt: f.version}}})
 	}
 	return all, nil
 }
@@ -206,6 +209,15 @@ func (f fakePhones) Open(ctx context.Context, _ domain.TenantProfile, t domain.T
 		go h.Connected()
 	}
 	return fakePhone{fleet: f.fleet, line: ctx}, nil
+}
+
+func (f fakePhones) Forget(_ context.Context, t domain.Tenure, _ string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.kept == nil {
+		f.rows[t.TenantID].DeviceJID = ""
+	}
+	return f.kept
 }
 
 type fakePhone struct {

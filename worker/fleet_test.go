@@ -244,6 +244,7 @@ func TestRunner_ResetsATenantOnceHoweverManyOrdersWait(t *testing.T) {
 		f := newFleet()
 		tenant, p := f.tenant(), f.pool(DefaultSettings())
 		lease := domain.Lease{Tenure: domain.Tenure{TenantID: tenant}, Command: domain.CommandReset}
+		f.rows[tenant].Command = domain.CommandReset
 		r := newRunner(p.svc, p.fin, lease, domain.TenantProfile{}, p.turns)
 		for range cap(r.orders) {
 			r.orders <- order{lease: lease}

@@ -28,6 +28,8 @@ func (r *runner) obey(o order, phone Phone) bool {
 		end = r.goodbye(o.lease.Command, phone)
 	case o.lease.Command == domain.CommandPair && o.asked.Before(r.gaveCode):
 		// The wish that was read is met; a second code would end the first.
+	case o.lease.Command == domain.CommandPair && r.jid != "":
+		r.acknowledge(domain.CommandPair, true) // linked meanwhile, or never told that the code was given
 	case o.lease.Command == domain.CommandPair:
 		r.pairingCode(phone)
 	case !o.lease.Wanted:
@@ -100,25 +102,19 @@ func (r *runner) acknowledge(c domain.Command, wanted bool) {
 // goodbye unlinks the device, at WhatsApp too when that can be reached, wipes
 // its keys and ends the tenure.
 func (r *runner) goodbye(c domain.Command, phone Phone) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), domain.SendDeadline)
-	defer cancel()
 	r.sender.stop()
-	if r.jid != "" {
-		var err error
-		if phone != nil && r.online.Load() {
-			err = phone.Logout(ctx)
-		}
-		if err != nil {
+	if r.jid != "" && phone != nil && r.online.Load() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), domain.SendDeadline)
+		defer cancel()
+		if err := phone.Logout(ctx); err != nil {
 			r.logger.Warn("WhatsApp was not told of the unlinking", "error", err)
 		}
-		if err := r.svc.Phones.Forget(ctx, r.tenure, r.jid); err != nil {
-			r.logger.Error("keys of a removed device are not deleted", "error", err)
-		}
-		r.jid = ""
 	}
-	if c == domain.CommandDelete {
+	forgotten := r.forget()
+	switch {
+	case c == domain.CommandDelete:
 		r.remove()
-	} else {
+	case forgotten:
 		r.report(domain.LinkReport{Event: domain.EventReset, Unlinked: true, Reason: domain.ReasonNone})
 		r.acknowledge(c, false)
 	}
@@ -126,9 +122,26 @@ func (r *runner) goodbye(c domain.Command, phone Phone) bool {
 	return true
 }
 
+// forget deletes the keys of the device. When it fails, the tenant still has a
+// phone: nobody may be told otherwise, and another owner tries again.
+func (r *runner) forget() bool {
+	if r.jid == "" {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), removeDeadline)
+	defer cancel()
+	if err := r.svc.Phones.Forget(ctx, r.tenure, r.jid); err != nil {
+		r.rests = removeAgain
+		r.logger.Error("the keys of the linked phone are not deleted yet; it goes on later", "after", removeAgain, "error", err)
+		return false
+	}
+	r.jid = ""
+	return true
+}
+
 const (
-	// removeDeadline bounds one attempt to remove a tenant; what was removed is
-	// stored bit by bit.
+	// removeDeadline bounds one attempt to remove a tenant or its keys; what was
+	// removed is stored bit by bit.
 	removeDeadline = time.Minute
 	// removeAgain is how long a tenant rests that could not be removed to the end.
 	removeAgain = time.Minute

@@ -74,6 +74,7 @@ const (
 	SendRetry   SendErrorKind = iota // try again later; counts as an attempt
 	SendPaused                       // not an attempt: the connection or the lease is gone
 	SendRefused                      // trying again cannot help
+	SendSettled                      // the row has an outcome already, which stays: nothing went out
 )
 
 // SendError is a classified failure to send.

@@ -336,7 +336,8 @@ func (p *Pool) instruct(r *runner, o order) {
 	}
 }
 
-// reconcile is the poll behind the hints: every runner sees its lease row.
+// reconcile is the poll behind the hints: every runner sees its lease row, and
+// its configuration when it was changed.
 func (p *Pool) reconcile(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, p.svc.Settings.Timings.Tick)
 	defer cancel()
@@ -363,7 +364,8 @@ func (p *Pool) reconcile(ctx context.Context) {
 	}
 	for id, r := range p.runners {
 		l := byID[id]
-		if l.Tenure != r.tenure || !l.Wanted || l.Command != domain.CommandNone {
+		changed := !l.Configured.Equal(r.profile.Load().Config.UpdatedAt)
+		if l.Tenure != r.tenure || !l.Wanted || l.Command != domain.CommandNone || changed {
 			p.instruct(r, order{lease: l, asked: asked})
 		}
 	}

@@ -117,7 +117,8 @@ type Ratchet interface {
 	LinkDevice(ctx context.Context, t domain.Tenure, jid string) error
 	// Save stores writes in one transaction. sending, when not the zero id,
 	// marks that outbox row as sending in the same transaction: from here on
-	// its ciphertext may be on the wire.
+	// its ciphertext may be on the wire. When that row waits no longer the writes
+	// are stored all the same, and the error is domain.ErrSettled.
 	Save(ctx context.Context, t domain.Tenure, w *domain.RatchetWrites, sending uuid.UUID) error
 	Sessions(ctx context.Context, jid string, addresses []string) (map[string][]byte, error)
 	Identities(ctx context.Context, jid string, addresses []string) (map[string][32]byte, error)

@@ -357,13 +357,9 @@ func (r *runner) wasReplaced(detail string) time.Duration {
 
 // unlink forgets a device that WhatsApp no longer accepts.
 func (r *runner) unlink(reason domain.Reason, detail string) time.Duration {
-	if r.jid != "" {
-		ctx, cancel := context.WithTimeout(r.ctx, storeDeadline)
-		defer cancel()
-		if err := r.svc.Phones.Forget(ctx, r.tenure, r.jid); err != nil {
-			r.logger.Error("keys of an unlinked device are not deleted", "error", err)
-		}
-		r.jid = ""
+	if !r.forget() { // whoever logs in next is told the same
+		r.cancel(errReleased)
+		return 0
 	}
 	r.report(domain.LinkReport{Event: domain.EventFailed, Unlinked: true, Reason: reason, Detail: detail, LastError: string(reason)})
 	r.acknowledge(domain.CommandNone, false)

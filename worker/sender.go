@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -287,6 +286,10 @@ func (s *sender) failed(row *queued, phone Phone, out domain.Outcome, err *SendE
 		if sendFenced(err) {
 			go s.lost(err)
 		}
+	case SendSettled:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.forget(row)
 	case SendRefused:
 		out.Status, out.Error = domain.StatusFailed, err.Reason
 		s.finish(row, out)
@@ -323,13 +326,17 @@ func (s *sender) retry(row *queued, out domain.Outcome, err *SendError) {
 func (s *sender) finish(row *queued, out domain.Outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.queue = slices.DeleteFunc(s.queue, func(q *queued) bool { return q == row })
-	delete(s.known, row.ID)
 	if _, refused := s.notes[row.ID]; refused && out.Status == domain.StatusSent {
 		s.noted(domain.ReasonNone) // what was refused before goes out again
 	}
-	delete(s.notes, row.ID)
+	s.forget(row)
 	s.fin.outcome(out)
+}
+
+// forget drops a row that is not to be sent any more.
+func (s *sender) forget(row *queued) {
+	s.drop(func(q *queued) bool { return q == row })
+	delete(s.notes, row.ID)
 }
 
 // sendFenced reports whether a send failed because the lease is gone.

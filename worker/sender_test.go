@@ -93,3 +93,21 @@ func TestSender_ALateFailureOfTheLastConnectionDoesNotHoldUpThePresentOne(t *tes
 		}
 	})
 }
+
+func TestSender_LeavesAloneWhatHasAnOutcomeAlready(t *testing.T) {
+	opened(t, hurried(), func(t *testing.T, d *desk) {
+		attempts := 0
+		d.phone.saying(func(m domain.Outbound) error {
+			attempts++
+			return &SendError{Kind: SendSettled, Err: domain.ErrSettled}
+		})
+		d.answers("a")
+		time.Sleep(time.Minute)
+		d.phone.saying(nil)
+		second := d.answers("a")
+		time.Sleep(time.Minute)
+		if attempts != 1 || d.phone.delivered(second).IsZero() {
+			t.Errorf("%d attempts, want 1, and the next answer of the chat on the phone", attempts)
+		}
+	})
+}

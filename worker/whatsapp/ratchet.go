@@ -313,14 +313,24 @@ func (r *ratchet) PutManySessions(ctx context.Context, sessions map[string][]byt
 	return nil
 }
 
+// save stores writes. domain.ErrSettled is no failure of the store: it comes with
+// writes that are stored, and the connection goes on.
 func (r *ratchet) save(ctx context.Context, w *domain.RatchetWrites, sending uuid.UUID) error {
-	err := guardedDo(ctx, r.gate, func(ctx context.Context) error {
-		return r.ks.ratchets.Save(ctx, r.ks.tenure, w, sending)
+	settled, err := guarded(ctx, r.gate, func(ctx context.Context) (bool, error) {
+		err := r.ks.ratchets.Save(ctx, r.ks.tenure, w, sending)
+		if errors.Is(err, domain.ErrSettled) {
+			return true, nil
+		}
+		return false, err
 	})
-	if err == nil {
-		r.remember(w)
+	if err != nil {
+		return err
 	}
-	return err
+	r.remember(w)
+	if settled {
+		return domain.ErrSettled
+	}
+	return nil
 }
 
 // end gives the lock of a send back; it is called in any case.
