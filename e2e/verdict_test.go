@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -204,6 +205,8 @@ func (v verdict) report(t *testing.T, file string) {
 	}
 	fmt.Printf("%s\n", line)
 	if full() {
+		kept.Lock()
+		defer kept.Unlock()
 		defer writeProof(t)
 		if err := keep(filepath.Join("..", "bench", "results", file), v, func(old verdict) bool { return old.Name == v.Name }); err != nil {
 			t.Errorf("keep the result: %v", err)
@@ -214,14 +217,19 @@ func (v verdict) report(t *testing.T, file string) {
 	}
 }
 
-// commit names the version of the program under test; "" where there is no history.
-func commit() string {
+// commit names the version of the program under test; "" where there is no
+// history. It is asked once: the first result that is kept changes the files.
+var commit = sync.OnceValue(func() string {
 	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
 	if err != nil {
 		return ""
 	}
 	return strings.TrimSpace(string(out))
-}
+})
+
+// kept guards the files of results and the page that is made from them: runs
+// abreast may end at the same time.
+var kept sync.Mutex
 
 // keep puts a result into a file of results in the place of the earlier one.
 func keep[T any](file string, v T, earlier func(T) bool) error {
