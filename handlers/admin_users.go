@@ -76,7 +76,9 @@ func (s *Server) checkInvite(c *gin.Context, f form, link *domain.OneTimeLink) e
 		return bad.Err()
 	}
 	link.Email = email
-	switch _, err := s.Users.UserByEmail(c.Request.Context(), email); {
+	switch known, err := s.Users.UserByEmail(c.Request.Context(), email); {
+	case err == nil && known.Disabled && known.Role == link.Role && known.TenantID == nil:
+		// The invitation opens the account again: see OneTime.Redeem.
 	case err == nil:
 		bad.Add("email", "This address belongs to another user.")
 	case domain.KindOf(err) != domain.KindNotFound:

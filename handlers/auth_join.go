@@ -69,7 +69,7 @@ func (s *Server) showJoin(c *gin.Context) error {
 	return s.page(c, http.StatusOK, "auth/join", joinPage{f, link.Kind, link.Email})
 }
 
-// join makes the account and signs its owner in.
+// join makes the account, or opens a disabled one again, and signs its owner in.
 func (s *Server) join(c *gin.Context) error {
 	link, err := s.joinLink(c)
 	if err != nil {
@@ -86,7 +86,20 @@ func (s *Server) join(c *gin.Context) error {
 		}
 		return s.page(c, http.StatusUnprocessableEntity, "auth/join", joinPage{f.shown(), link.Kind, link.Email})
 	}
-	s.audit(c, domain.AuditEntry{Action: domain.AuditUserCreated, Actor: user.Email, ActorID: &user.ID})
+	return s.joined(c, user)
+}
+
+// joined signs in who has redeemed a link.
+func (s *Server) joined(c *gin.Context, made domain.User) error {
+	user, err := s.Users.UserByEmail(c.Request.Context(), made.Email)
+	if err != nil {
+		return err
+	}
+	noted := domain.AuditUserCreated
+	if user.ID != made.ID {
+		noted = domain.AuditUserEnabled
+	}
+	s.audit(c, domain.AuditEntry{Action: noted, Actor: user.Email, ActorID: &user.ID})
 	return s.signIn(c, user)
 }
 

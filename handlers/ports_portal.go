@@ -24,8 +24,9 @@ type Users interface {
 	// ends all sessions of the user in the same transaction. A user who was
 	// disabled meanwhile is KindNotFound.
 	ChangeSecrets(ctx context.Context, user domain.User) error
-	// DisableUser ends all sessions of the user in the same transaction. The
-	// last admin who may still sign in cannot be disabled: KindConflict.
+	// DisableUser ends all sessions of the user, and takes back the invitations
+	// that they made, in the same transaction. The last admin who may still sign
+	// in cannot be disabled: KindConflict.
 	DisableUser(ctx context.Context, scope domain.Scope, id uuid.UUID, disabled bool, at time.Time) error
 	// NoteLogin stores the time of a sign-in.
 	NoteLogin(ctx context.Context, id uuid.UUID, at time.Time) error
@@ -47,8 +48,10 @@ type OneTime interface {
 	// Link returns the unused link with this hash that has not expired, else KindNotFound.
 	Link(ctx context.Context, hash []byte, now time.Time) (domain.OneTimeLink, error)
 	// Redeem uses a link up (it is deleted) and adds the user that it makes, in one
-	// transaction; of two callers one gets KindNotFound. A setup link is
-	// KindConflict once there is an admin.
+	// transaction; of two callers one gets KindNotFound. A disabled user with the
+	// same address and role is opened again instead, under the id of old, with
+	// name and password alone: second factor, recovery codes and sessions end. A
+	// setup link is KindConflict once there is an admin.
 	Redeem(ctx context.Context, hash []byte, user domain.User, now time.Time) error
 	// OpenInvites lists invitations that are neither used nor expired, newest first.
 	OpenInvites(ctx context.Context, now time.Time) ([]domain.OneTimeLink, error)

@@ -60,7 +60,7 @@ func (o OneTime) Link(ctx context.Context, hash []byte, now time.Time) (link dom
 	return row.link(), nil
 }
 
-// Redeem uses a link up and adds the user that it makes. The contract is
+// Redeem uses a link up and adds, or opens again, the user that it is for. The contract is
 // handlers.OneTime's. When it fails the link still works.
 func (o OneTime) Redeem(ctx context.Context, hash []byte, user domain.User, now time.Time) (err error) {
 	defer translated("redeem one-time link", &err)
@@ -80,10 +80,30 @@ func (o OneTime) Redeem(ctx context.Context, hash []byte, user domain.User, now 
 				return err
 			}
 		}
+		if again, err := reopen(ctx, tx, user); err != nil || again {
+			return err
+		}
 		_, err = tx.NewInsert().Model(newUserRow(user)).Exec(ctx)
 		return err
 	})
 	return emailTaken(err)
+}
+
+// reopen gives the disabled account of an address to whoever was invited to the
+// same role; nothing that it was signed in with before is good any more.
+func reopen(ctx context.Context, tx bun.Tx, user domain.User) (again bool, err error) {
+	row := newUserRow(user)
+	var ids []uuid.UUID
+	err = tx.NewRaw(`UPDATE users SET name = ?, password_hash = ?, totp_secret = NULL, totp_step = 0, disabled = false, updated_at = ?
+		WHERE email = ? AND disabled AND role = ? AND tenant_id IS NOT DISTINCT FROM ? RETURNING id`,
+		row.Name, row.PasswordHash, row.UpdatedAt, row.Email, row.Role, row.TenantID).Scan(ctx, &ids)
+	if err != nil || len(ids) == 0 {
+		return false, err
+	}
+	if _, err := tx.NewDelete().Model((*recoveryCodeRow)(nil)).Where("user_id = ?", ids[0]).Exec(ctx); err != nil {
+		return false, err
+	}
+	return true, endSessions(ctx, tx, "user_id = ?", ids[0])
 }
 
 // noAdminYet keeps others from adding users until the commit: two setup links

@@ -204,3 +204,61 @@ func TestAttempts_ByManyAtOnceAreNoMoreThanOneByOne(t *testing.T) {
 		}
 	})
 }
+
+func TestRedeem_OpensADisabledAccountAgainWithNothingOfWhatItWasSignedInWith(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		newUser(t, s, domain.RoleAdmin, "other@example.com")
+		old := newUser(t, s, domain.RoleAdmin, "asha@example.com")
+		old.TOTPSecret, old.TOTPStep = []byte{1}, 7
+		must(t, s.Accounts().ChangeSecrets(t.Context(), old))
+		must(t, s.Accounts().PutRecoveryCodes(t.Context(), old.ID, [][]byte{[]byte("1")}))
+		must(t, s.Accounts().DisableUser(t.Context(), everywhere, old.ID, true, domain.Now()))
+		login(t, s, old, "of an older version, which did not end it")
+		before := revision(t, s)
+		l := newLink(t, s, domain.LinkInvite, "asha")
+		u := invited(l)
+		u.PasswordHash, u.Name = "$new$", "Asha Juma"
+		must(t, s.OneTime().Redeem(t.Context(), l.Hash, u, domain.Now()))
+		want := u
+		want.ID, want.CreatedAt = old.ID, old.CreatedAt
+		if diff := cmp.Diff(want, userOf(t, s, old)); diff != "" {
+			t.Errorf("user (-want +got):\n%s", diff)
+		}
+		if n, err := s.Accounts().RecoveryCodesLeft(t.Context(), old.ID); n != 0 || err != nil {
+			t.Errorf("%d recovery codes still work, error %v", n, err)
+		}
+		if left, err := s.WebSessions().Logins(t.Context(), old.ID); len(left) != 0 || err != nil || revision(t, s) == before {
+			t.Errorf("sessions %+v (%v), want none and a new revision", left, err)
+		}
+		wantKind(t, s.OneTime().Redeem(t.Context(), l.Hash, u, domain.Now()), domain.KindNotFound)
+	})
+}
+
+func TestRedeem_DoesNotMakeAnAdminOfADisabledOwner(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		newUser(t, s, domain.RoleAdmin, "other@example.com")
+		owner := newUser(t, s, domain.RoleOwner, "asha@example.com")
+		must(t, s.Accounts().DisableUser(t.Context(), everywhere, owner.ID, true, domain.Now()))
+		l := newLink(t, s, domain.LinkInvite, "asha")
+		wantUnchanged(t, s, func() {
+			wantKind(t, s.OneTime().Redeem(t.Context(), l.Hash, invited(l), domain.Now()), domain.KindConflict)
+		})
+	})
+}
+
+func TestDisableUser_TakesBackTheInvitationsThatTheyMade(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		newUser(t, s, domain.RoleAdmin, "other@example.com")
+		u := newUser(t, s, domain.RoleAdmin, "a@example.com")
+		kept, taken := newLink(t, s, domain.LinkInvite, "kept"), domain.OneTimeLink{ID: domain.NewID(), Hash: []byte("taken"), Kind: domain.LinkInvite,
+			Email: "taken@example.com", Role: domain.RoleAdmin, CreatedBy: &u.ID, CreatedAt: domain.Now(), ExpiresAt: domain.Now().Add(time.Hour)}
+		must(t, s.OneTime().AddLink(t.Context(), taken))
+		must(t, s.Accounts().DisableUser(t.Context(), everywhere, u.ID, false, domain.Now()))
+		if open, err := s.OneTime().OpenInvites(t.Context(), domain.Now()); err != nil || len(open) != 2 {
+			t.Errorf("open invitations before: %+v (%v)", open, err)
+		}
+		must(t, s.Accounts().DisableUser(t.Context(), everywhere, u.ID, true, domain.Now()))
+		wantKind(t, s.OneTime().Redeem(t.Context(), taken.Hash, invited(taken), domain.Now()), domain.KindNotFound)
+		must(t, s.OneTime().Redeem(t.Context(), kept.Hash, invited(kept), domain.Now()))
+	})
+}

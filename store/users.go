@@ -136,6 +136,9 @@ func (a Accounts) DisableUser(ctx context.Context, scope domain.Scope, id uuid.U
 		if err := changedOne(ctx, within(query, scope), "user"); err != nil || !disabled {
 			return err
 		}
+		if _, err := tx.NewDelete().Model((*linkRow)(nil)).Where("created_by = ?", id).Exec(ctx); err != nil {
+			return err
+		}
 		return endSessions(ctx, tx, "user_id = ?", id)
 	})
 }
