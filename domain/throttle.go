@@ -2,9 +2,10 @@ package domain
 
 import "time"
 
-// Throttle counts failed attempts under one key (an account or a network
-// address). It delays, it never locks anybody out for good: an attacker must
-// not be able to keep a person away.
+// Throttle counts failed attempts under one key (an account, a device of its
+// owner or a network address). It delays, it never locks anybody out for good.
+// Whoever goes on guessing goes on delaying an account, so its owner's devices
+// have keys of their own: an attacker must not be able to keep a person away.
 type Throttle struct {
 	Failures int
 	Since    time.Time // first failure of the present window

@@ -62,7 +62,7 @@ func (s *Server) storedToken(c *gin.Context) []byte {
 func (s *Server) changePassword(c *gin.Context) error {
 	ctx, user, t := c.Request.Context(), visitorOf(c).User, s.speak(c)
 	f := readForm(c, "current", "password", "again")
-	key := s.throttleKey("account", user.Email)
+	key := s.throttleKey("confirm", user.ID.String())
 	if may, err := s.mayTry(c, &f, key); err != nil || !may {
 		return orPage(err, func() error { return s.accountPage(c, http.StatusTooManyRequests, f) })
 	}

@@ -20,7 +20,7 @@ func (s *Server) showConfirm(c *gin.Context) error {
 
 func (s *Server) confirm(c *gin.Context) error {
 	ctx, user, f := c.Request.Context(), visitorOf(c).User, readForm(c, "password", "code")
-	key := s.throttleKey("account", user.Email)
+	key := s.throttleKey("confirm", user.ID.String())
 	again := func(status int) error {
 		return s.page(c, status, "auth/confirm", confirmPage{f.shown(), user.TOTPSecret != nil})
 	}

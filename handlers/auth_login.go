@@ -35,7 +35,7 @@ func (s *Server) login(c *gin.Context) error {
 	if err != nil {
 		email = f.Values["email"]
 	}
-	account := s.throttleKey("account", email)
+	account := s.loginKey(c, email)
 	if may, err := s.mayTry(c, &f, account); err != nil || !may {
 		return orPage(err, func() error { return s.page(c, http.StatusTooManyRequests, "auth/login", loginPage{f.shown()}) })
 	}
@@ -144,6 +144,7 @@ func (s *Server) signIn(c *gin.Context, user domain.User) error {
 	}
 	s.web.logins.Put(ctx, keyUser, user.ID.String())
 	s.web.logins.Put(ctx, keyStepUp, now.Unix())
+	s.uiOf(c).know(s.throttleKey("account", user.Email))
 	if err := s.keepSession(c, user.ID); err != nil {
 		return err
 	}

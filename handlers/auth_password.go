@@ -81,6 +81,17 @@ func networkOf(address string) string {
 	return network.String()
 }
 
+// loginKey is what wrong passwords of an account are counted under at the
+// sign-in page. A device on which it has signed in before counts its own, so
+// that strangers who guess cannot keep its owner out.
+func (s *Server) loginKey(c *gin.Context, email string) []byte {
+	account := s.throttleKey("account", email)
+	if device := s.uiOf(c).device(account); device != "" {
+		return s.throttleKey("device", device+"\x00"+email)
+	}
+	return account
+}
+
 // throttleKey names what failures are counted under without storing it.
 func (s *Server) throttleKey(kind, what string) []byte {
 	sum := sha256.Sum256(append(deriveKey(s.Secret, "throttle"), kind+"\x00"+what...))

@@ -21,7 +21,8 @@ import (
 
 // Two cookies: scs knows who somebody is (rows in the database, listable and
 // revocable), the gorilla cookie knows what they like (signed and encrypted:
-// theme, language, one-time messages, the page to return to).
+// theme, language, one-time messages, the page to return to) and which accounts
+// have signed in on their device.
 
 // How long a login lasts without a click, and at all.
 const (
@@ -86,6 +87,7 @@ type ui struct {
 	Lang    string // "" follows the browser
 	Flash   []flash
 	Return  string // where to go after signing in
+	Known   []knownDevice
 	changed bool
 }
 
