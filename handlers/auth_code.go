@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -73,7 +74,7 @@ func (s *Server) checkCode(c *gin.Context) error {
 
 // codeAccepted takes a code of the second factor or a recovery code; each works once.
 func (s *Server) codeAccepted(ctx context.Context, user domain.User, code string) (bool, error) {
-	code = strings.ToUpper(strings.NewReplacer(" ", "", "-", "").Replace(code))
+	code = plainCode(code)
 	if len(code) == recoveryLength {
 		return s.Users.UseRecoveryCode(ctx, user.ID, recoveryHash(code))
 	}
@@ -89,6 +90,16 @@ func (s *Server) codeAccepted(ctx context.Context, user domain.User, code string
 		return false, nil
 	}
 	return s.Users.UseTOTPStep(ctx, user.ID, step)
+}
+
+// plainCode is a code as it was made, however it was typed: in groups, in small letters.
+func plainCode(typed string) string {
+	return strings.ToUpper(strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) {
+			return -1
+		}
+		return r
+	}, typed))
 }
 
 // matchingStep returns the time step to which a code belongs; clocks may be one step apart.

@@ -58,7 +58,7 @@ func (s *Server) confirmTOTP(c *gin.Context) error {
 	if err != nil {
 		return err
 	}
-	step, ok := matchingStep(string(secret), f.Values["code"], domain.Now())
+	step, ok := matchingStep(string(secret), plainCode(f.Values["code"]), domain.Now())
 	if !ok {
 		f.Errors["code"] = s.speak(c).must("code.wrong")
 		return s.totpPage(c, http.StatusUnprocessableEntity, sealed, f)
