@@ -37,15 +37,20 @@ func (s *Server) startBulk(c *gin.Context) error {
 	}
 	chosen, err := s.chosenTenants(c)
 	if err != nil {
-		return err
+		return s.backTo(c, chosenFrom(c), err)
 	}
 	job := domain.BulkJob{ID: domain.NewID(), Event: event, CreatedBy: visitorOf(c).User.ID, CreatedAt: domain.Now()}
 	if job, err = s.Bulk.StartBulk(c.Request.Context(), job, chosen); err != nil {
-		return err
+		return s.backTo(c, chosenFrom(c), err)
 	}
 	s.BulkWaits()
 	s.audit(c, domain.AuditEntry{Action: domain.AuditBulk, After: asJSON(map[string]any{"event": event, "tenants": job.Total, "job": job.ID})})
 	return s.seeOther(c, "/admin/jobs/"+job.ID.String())
+}
+
+// chosenFrom is the list in which tenants were chosen, filtered as it was.
+func chosenFrom(c *gin.Context) string {
+	return tenantsPage{Query: c.PostForm("query")}.With("cursor", "")
 }
 
 func (s *Server) chosenTenants(c *gin.Context) (ids []uuid.UUID, err error) {

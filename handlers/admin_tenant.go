@@ -132,9 +132,14 @@ func (s *Server) steerTenant(e domain.Event, noted domain.AuditAction) action {
 	}
 }
 
-// backToTenant shows a conflict as a message above the tenant's page; other
-// errors have pages of their own.
+// backToTenant shows a conflict as a message above the tenant's page.
 func (s *Server) backToTenant(c *gin.Context, err error) error {
+	return s.backTo(c, "/admin/tenants/"+tenantOf(c).String(), err)
+}
+
+// backTo shows what a person can put right as a message above the page that
+// they came from; other errors have pages of their own.
+func (s *Server) backTo(c *gin.Context, address string, err error) error {
 	if k := domain.KindOf(err); k != domain.KindConflict && k != domain.KindInvalid {
 		return err
 	}
@@ -145,7 +150,7 @@ func (s *Server) backToTenant(c *gin.Context, err error) error {
 		problem = p
 	}
 	s.say(c, "bad", problem)
-	return s.seeOther(c, "/admin/tenants/"+tenantOf(c).String())
+	return s.seeOther(c, address)
 }
 
 // askPairingCode asks for a code that links without a camera. The card shows

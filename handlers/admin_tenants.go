@@ -37,7 +37,7 @@ type statusCount struct {
 type tenantRow struct {
 	domain.TenantRow
 	Health domain.Health
-	Hint   string // why it is not well, in English; templates translate it
+	Hint   string // why it is not well
 }
 
 var tenantStatuses = []domain.TenantStatus{domain.TenantError, domain.TenantQRPending, domain.TenantNew, domain.TenantPaused, domain.TenantActive}
@@ -101,7 +101,7 @@ func (s *Server) tenantsPage(c *gin.Context) (tenantsPage, error) {
 	}
 	page.Next = rows.NextCursor
 	for _, r := range rows.Items {
-		page.Rows = append(page.Rows, tenantRow{TenantRow: r, Health: r.Health(), Hint: hintOf(r.TenantView)})
+		page.Rows = append(page.Rows, tenantRow{TenantRow: r, Health: r.Health(), Hint: s.speak(c).detail(hintOf(r.TenantView))})
 	}
 	counts, err := s.Operations.CountTenants(ctx, f)
 	if err != nil {

@@ -112,7 +112,7 @@ func (s *Server) answerPerson(c *gin.Context, status int, e *domain.Error) error
 	case e == errStepUp:
 		return s.toSignIn(c, "/confirm")
 	}
-	page := errorPage{Kind: e.Kind, Message: s.speak(c).sentence(e.Message), Fields: e.Fields, Back: "/"}
+	page := errorPage{Kind: e.Kind, Message: s.speak(c).sentence(e.Message), Fields: s.speak(c).sentences(e.Fields), Back: "/"}
 	if fromHTMX(c) {
 		// A broken poll must never replace a table with an error text.
 		c.Header("HX-Retarget", "#toasts")

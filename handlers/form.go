@@ -48,9 +48,7 @@ func (f *form) refuse(err error, t *translator) bool {
 	default:
 		return false
 	}
-	for field, problem := range e.Fields {
-		f.Errors[field] = t.sentence(problem)
-	}
+	maps.Copy(f.Errors, t.sentences(e.Fields))
 	if len(e.Fields) == 0 {
 		f.Problem = t.sentence(e.Message)
 	}

@@ -32,7 +32,7 @@ func (t *translator) pageFuncs() template.FuncMap {
 		"nextaction":   nextAction,
 		"detail":       t.detail,
 		"spaced":       func(s string) string { return strings.Join(strings.Split(s, ""), " ") },
-		"shorttime":    shortTime,
+		"shorttime":    t.shortTime,
 		"hhmm":         func(at time.Time, zone string) string { return at.In(zoneOf(zone)).Format("15:04") },
 		"dead":         func(s domain.MessageStatus) bool { return s == domain.StatusFailed || s == domain.StatusExpired },
 	}
@@ -158,11 +158,12 @@ func (t *translator) detail(text string) string {
 }
 
 // shortTime is the time of day for today's messages, else the date with it.
-func shortTime(at time.Time, zone string) string {
+func (t *translator) shortTime(at time.Time, zone string) string {
 	loc := zoneOf(zone)
 	local, now := at.In(loc), time.Now().In(loc)
 	if local.Format(time.DateOnly) == now.Format(time.DateOnly) {
 		return local.Format("15:04:05")
 	}
-	return local.Format("02 Jan 15:04")
+	months := strings.Fields(t.must("months.short"))
+	return local.Format("02 ") + months[local.Month()-1] + local.Format(" 15:04")
 }

@@ -3,6 +3,7 @@ package handlers
 import (
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"github.com/nicksnyder/go-i18n/v2/i18n"
@@ -90,7 +91,24 @@ func (t *translator) sentence(s string) string {
 	if text, err := t.text("sentence." + sentenceID(s)); err == nil {
 		return text
 	}
+	if date := anyDate.FindString(s); date != "" {
+		if text, err := t.text("sentence."+sentenceID(strings.Replace(s, date, "", 1)), "date", date); err == nil {
+			return text
+		}
+	}
 	return s
+}
+
+// anyDate is the one thing that sentences quote which reads alike in every language.
+var anyDate = regexp.MustCompile(`\d{4}-\d{2}-\d{2}`)
+
+// sentences translates what is wrong with each field.
+func (t *translator) sentences(fields map[string]string) map[string]string {
+	all := make(map[string]string, len(fields))
+	for field, problem := range fields {
+		all[field] = t.sentence(problem)
+	}
+	return all
 }
 
 // sentenceID makes a catalogue id of a sentence: its letters and digits.
