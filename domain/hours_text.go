@@ -2,6 +2,7 @@ package domain
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -67,19 +68,41 @@ func ParseExceptions(text string) (days []HoursException, err error) {
 		if _, err := time.Parse(time.DateOnly, words[0]); err != nil {
 			return nil, errDates
 		}
-		day, rest := HoursException{Date: words[0]}, words[1:]
-		for len(rest) > 0 && strings.Contains(rest[0], ":") {
-			more, err := ParseRanges(rest[0])
-			if err != nil {
-				return nil, errDates
-			}
-			day.Ranges, rest = append(day.Ranges, more...), rest[1:]
+		day := HoursException{Date: words[0]}
+		if day.Ranges, day.Note, err = rangesAhead(strings.Join(words[1:], " ")); err != nil {
+			return nil, errDates
 		}
-		day.Note = strings.Join(rest, " ")
 		days = append(days, day)
 	}
 	return days, nil
 }
+
+// rangeAhead is a range at the beginning of a text, as ParseRanges takes it.
+var rangeAhead = regexp.MustCompile(`^\d[\d:]* ?[-–] ?\d[\d:]*(?: ?[,;] ?| |$)`)
+
+// rangesAhead reads the ranges before a note. A note without ranges before it
+// does not begin with a digit: those are times that cannot be read, and the day
+// would pass for closed.
+func rangesAhead(text string) (ranges []HoursRange, note string, err error) {
+	for {
+		next := rangeAhead.FindString(text)
+		if next == "" {
+			break
+		}
+		more, err := ParseRanges(strings.TrimRight(next, " ,;"))
+		if err != nil {
+			return nil, "", err
+		}
+		ranges, text = append(ranges, more...), text[len(next):]
+	}
+	first, _, _ := strings.Cut(text, " ")
+	if startsWithDigit(first) && (ranges == nil || strings.Contains(first, ":")) {
+		return nil, "", errRanges
+	}
+	return ranges, text, nil
+}
+
+func startsWithDigit(s string) bool { return s != "" && s[0] >= '0' && s[0] <= '9' }
 
 // FormatExceptions writes what ParseExceptions reads.
 func FormatExceptions(days []HoursException) string {

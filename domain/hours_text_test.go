@@ -44,3 +44,26 @@ func TestExceptions_SurviveBeingWrittenAndReadAgain(t *testing.T) {
 		t.Error("a line without a date is accepted")
 	}
 }
+
+func TestExceptions_AreReadLikeTheHoursOfAWeekday(t *testing.T) {
+	for typed, want := range map[string]string{
+		"2026-12-31 9-13":                                  "2026-12-31 09:00-13:00",
+		"2026-12-31 9-13 Nusu siku":                        "2026-12-31 09:00-13:00 Nusu siku",
+		"2026-12-31 9 - 13":                                "2026-12-31 09:00-13:00",
+		"2026-12-31 8:00 – 12:30, 14-18 Half day":          "2026-12-31 08:00-12:30, 14:00-18:00 Half day",
+		"2026-12-31 08:00-12:00,14:00-18:00":               "2026-12-31 08:00-12:00, 14:00-18:00",
+		"2026-12-31 08:00-12:00 14:00-18:00":               "2026-12-31 08:00-12:00, 14:00-18:00",
+		"2026-12-31 09:00-13:00 2 hours less than usually": "2026-12-31 09:00-13:00 2 hours less than usually",
+		"2026-12-25 Krismasi 2026":                         "2026-12-25 Krismasi 2026",
+	} {
+		days, err := ParseExceptions(typed)
+		if got := FormatExceptions(days); err != nil || got != want+"\n" {
+			t.Errorf("%q is read as %q (%v), want %q", typed, got, err, want)
+		}
+	}
+	for _, typed := range []string{"2026-12-31 9", "2026-12-31 9am-1pm", "2026-12-31 9-13pm", "2026-12-31 25-26", "2026-12-31 08:00-12:00 14:00", "2026-12-31 08:00-18:00-20:00"} {
+		if days, err := ParseExceptions(typed); err == nil {
+			t.Errorf("%q is read as %+v, want an error", typed, days)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -96,6 +97,9 @@ func formatServices(services []domain.Service) string {
 	return out.String()
 }
 
+// fraction is the end of a number that is not whole: 15,000.00 is no 1,500,000.
+var fraction = regexp.MustCompile(`[.,]\s*\d{1,2}\s*$`)
+
 func parseServices(text string) (services []domain.Service, err error) {
 	services = []domain.Service{}
 	for line := range strings.Lines(text) {
@@ -106,6 +110,9 @@ func parseServices(text string) (services []domain.Service, err error) {
 		s := domain.Service{Name: strings.TrimSpace(parts[0])}
 		numbers := [2]int64{}
 		for i, part := range parts[1:] {
+			if fraction.MatchString(part) {
+				return nil, domain.Invalid{"services": "Prices and minutes are whole numbers: write 15,000 or 15000, without cents."}.Err()
+			}
 			digits := strings.NewReplacer(",", "", ".", "", " ", "").Replace(strings.TrimSpace(part))
 			if digits == "" {
 				continue
