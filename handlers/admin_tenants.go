@@ -219,8 +219,17 @@ func (p tenantsPage) With(name, value string) string {
 	if value != "" {
 		q.Set(name, value)
 	}
-	if len(q) == 0 {
-		return "/admin/tenants"
+	return withFilter(tenantsPath, q.Encode())
+}
+
+// Export is the address of all that the filter matches as one file.
+func (p tenantsPage) Export() string { return withFilter(tenantsPath+".csv", p.Query) }
+
+const tenantsPath = "/admin/tenants"
+
+func withFilter(path, query string) string {
+	if query == "" {
+		return path
 	}
-	return "/admin/tenants?" + q.Encode()
+	return path + "?" + query
 }

@@ -77,14 +77,7 @@ func watched(t *testing.T, viewers int) (db *counted, poll func(viewer int, tag 
 	s.web.pulse.now = func() time.Time { return now }
 	tokens := make([]string, viewers)
 	for i := range tokens {
-		ctx, err := s.web.logins.Load(t.Context(), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.web.logins.Put(ctx, keyUser, domain.NewID().String())
-		if tokens[i], _, err = s.web.logins.Commit(ctx); err != nil {
-			t.Fatal(err)
-		}
+		tokens[i] = loggedIn(t, s)
 	}
 	poll = func(viewer int, tag string) *httptest.ResponseRecorder {
 		r, w := httptest.NewRequest(http.MethodGet, "/admin/live/replicas", nil), httptest.NewRecorder()
@@ -95,6 +88,22 @@ func watched(t *testing.T, viewers int) (db *counted, poll func(viewer int, tag 
 		return w
 	}
 	return db, poll, func(d time.Duration) { now = now.Add(d) }
+}
+
+// loggedIn is the token of somebody who has just signed in.
+func loggedIn(t *testing.T, s *Server) string {
+	t.Helper()
+	ctx, err := s.web.logins.Load(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.web.logins.Put(ctx, keyUser, domain.NewID().String())
+	s.web.logins.Put(ctx, keyStepUp, time.Now().Unix())
+	token, _, err := s.web.logins.Commit(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
 }
 
 func TestHeaders_ManyViewersCostOneQueryASecond(t *testing.T) {
