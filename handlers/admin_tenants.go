@@ -1,12 +1,15 @@
 package handlers
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/csv"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -160,12 +163,15 @@ func csvTime(at *time.Time) string {
 }
 
 // lazyCSV begins the answer with the first row, so that an error before it is
-// still an error page.
+// still an error page. It compresses by itself: the middleware would write the
+// end of the compressed file whatever happens, and a file that is broken off
+// must not have one.
 type lazyCSV struct {
-	c     *gin.Context
-	name  string
-	begun bool
-	w     *csv.Writer
+	c      *gin.Context
+	name   string
+	begun  bool
+	w      *csv.Writer
+	packed *gzip.Writer // nil for a browser that wants it as it is
 }
 
 func (l *lazyCSV) begin() error {
@@ -173,12 +179,19 @@ func (l *lazyCSV) begin() error {
 		return nil
 	}
 	l.begun = true
+	var out io.Writer = l.c.Writer
 	l.c.Header("Content-Type", "text/csv; charset=utf-8")
 	l.c.Header("Content-Disposition", `attachment; filename="`+l.name+`"`)
-	if _, err := l.c.Writer.WriteString("\uFEFF"); err != nil { // spreadsheets take it for UTF-8
+	l.c.Writer.Header().Add("Vary", "Accept-Encoding")
+	if strings.Contains(l.c.GetHeader("Accept-Encoding"), "gzip") {
+		l.c.Header("Content-Encoding", "gzip")
+		l.packed = gzip.NewWriter(out)
+		out = l.packed
+	}
+	if _, err := io.WriteString(out, "\uFEFF"); err != nil { // spreadsheets take it for UTF-8
 		return err
 	}
-	l.w = csv.NewWriter(l.c.Writer)
+	l.w = csv.NewWriter(out)
 	return l.w.Write(tenantColumns)
 }
 
@@ -197,7 +210,10 @@ func (l *lazyCSV) close() error {
 		return err
 	}
 	l.w.Flush()
-	return l.w.Error()
+	if err := l.w.Error(); err != nil || l.packed == nil {
+		return err
+	}
+	return l.packed.Close()
 }
 
 // formulaSafe keeps spreadsheets from taking a text for a formula.

@@ -21,9 +21,12 @@ const (
 )
 
 // recovered turns a panic into the error form; the stack goes to the log only.
+// http.ErrAbortHandler goes on to net/http, which breaks the connection off.
 func (s *Server) recovered(c *gin.Context) {
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p == http.ErrAbortHandler {
+			panic(p)
+		} else if p != nil {
 			s.Logger.Error("handler panicked", "route", c.FullPath(), "panic", p, "stack", string(debug.Stack()))
 			s.answerError(c, fmt.Errorf("panic: %v", p))
 		}

@@ -1,7 +1,12 @@
 package handlers
 
 import (
+	"compress/gzip"
+	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -17,4 +22,82 @@ func TestExport_TheButtonHasTheFilterOfTheList(t *testing.T) {
 			t.Errorf("%s has no link %s", list, want)
 		}
 	}
+}
+
+func TestExport_ThatIsBrokenOffDoesNotLookWhole(t *testing.T) {
+	d := &desk{tenants: shops(2000), broken: errDatabaseGone}
+	portal, request := d.opened(t)
+	server := httptest.NewServer(portal)
+	defer server.Close()
+	for _, encoding := range []string{"identity", "gzip"} {
+		t.Run(encoding, func(t *testing.T) {
+			r := request(http.MethodGet, "/admin/tenants.csv")
+			r.RequestURI, r.URL = "", asURL(t, server.URL+"/admin/tenants.csv")
+			r.Header.Set("Accept-Encoding", encoding)
+			answer, err := server.Client().Do(r)
+			if err != nil {
+				t.Fatalf("nothing of the file came: %v", err)
+			}
+			defer answer.Body.Close()
+			sent, err := io.ReadAll(answer.Body)
+			if err == nil || answer.StatusCode != http.StatusOK || len(sent) == 0 {
+				t.Errorf("the answer is %d with %d bytes and ends with %v, want a body that is broken off", answer.StatusCode, len(sent), err)
+			}
+		})
+	}
+}
+
+// A proxy that speaks HTTP/1.0 does not see that the connection broke off.
+func TestExport_ThatIsBrokenOffHasNoEndInItsCompressedForm(t *testing.T) {
+	portal, request := (&desk{tenants: shops(2000), broken: errDatabaseGone}).opened(t)
+	r, w := request(http.MethodGet, "/admin/tenants.csv"), httptest.NewRecorder()
+	r.Header.Set("Accept-Encoding", "gzip")
+	func() {
+		defer func() {
+			if p := recover(); p != http.ErrAbortHandler {
+				t.Errorf("it ends with %v, want %v", p, http.ErrAbortHandler)
+			}
+		}()
+		portal.ServeHTTP(w, r)
+	}()
+	unpacked, err := gzip.NewReader(w.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, unpacked); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("reading it ends with %v, want %v", err, io.ErrUnexpectedEOF)
+	}
+}
+
+func TestExport_ComesCompressedOrAsItIs(t *testing.T) {
+	portal, request := (&desk{tenants: shops(3)}).opened(t)
+	for _, encoding := range []string{"", "gzip"} {
+		r, w := request(http.MethodGet, "/admin/tenants.csv"), httptest.NewRecorder()
+		r.Header.Set("Accept-Encoding", encoding)
+		portal.ServeHTTP(w, r)
+		if got := w.Header().Get("Content-Encoding"); got != encoding {
+			t.Errorf("to a browser that takes %q it is sent as %q", encoding, got)
+		}
+		var body io.Reader = w.Body
+		if encoding != "" {
+			unpacked, err := gzip.NewReader(w.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body = unpacked
+		}
+		whole, err := io.ReadAll(body)
+		if n := strings.Count(string(whole), "\n"); err != nil || n != 4 {
+			t.Errorf("it has %d lines (%v), want a head and 3 tenants", n, err)
+		}
+	}
+}
+
+func asURL(t *testing.T, raw string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }

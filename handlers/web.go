@@ -88,7 +88,7 @@ func (s *Server) portal(r *gin.Engine) {
 	r.GET(staticRoot+"*path", s.do(s.serveAsset))
 	polls := r.Group(livePrefix, s.do(s.onlooker))
 	s.liveRoutes(polls)
-	pages := r.Group("", gzip.Gzip(gzip.DefaultCompression), s.do(s.identifyPerson))
+	pages := r.Group("", gzip.Gzip(gzip.DefaultCompression, gzip.WithExcludedExtensions([]string{".csv"})), s.do(s.identifyPerson))
 	s.authRoutes(pages)
 	admin := pages.Group("/admin", s.do(s.adminsOnly))
 	s.adminRoutes(admin)
