@@ -26,6 +26,8 @@ type keysPage struct {
 	Label string
 }
 
+func (p keysPage) once() bool { return p.Fresh != "" }
+
 type keyRow struct {
 	domain.APIKey
 	Tenant string // its name, "" for a key that sees all

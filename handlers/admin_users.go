@@ -19,6 +19,8 @@ type usersPage struct {
 	Email   string
 }
 
+func (p usersPage) once() bool { return p.Link != "" }
+
 func (s *Server) showUsers(c *gin.Context) error {
 	page, err := s.usersPage(c)
 	if err != nil {

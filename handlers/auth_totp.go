@@ -22,6 +22,8 @@ type totpPage struct {
 	Codes  []string      // the recovery codes, shown once
 }
 
+func (p totpPage) once() bool { return p.Codes != nil }
+
 // showTOTP draws a new secret, which is kept in the session until a code proves
 // that an app has it.
 func (s *Server) showTOTP(c *gin.Context) error {

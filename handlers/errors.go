@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -128,22 +127,8 @@ func (s *Server) answerPerson(c *gin.Context, status int, e *domain.Error) error
 // toSignIn goes to a page that asks who somebody is; from there they come back.
 func (s *Server) toSignIn(c *gin.Context, page string) error {
 	u := s.uiOf(c)
-	u.Return, u.changed = localPath(returnAddress(c)), true
+	u.Return, u.changed = localPath(s.returnAddress(c)), true
 	return s.seeOther(c, page)
-}
-
-// returnAddress is the page that a visitor wanted, or was on when a form or a
-// fragment was refused.
-func returnAddress(c *gin.Context) string {
-	if c.Request.Method == http.MethodGet && !fromHTMX(c) && !strings.HasPrefix(c.Request.URL.Path, livePrefix) {
-		return c.Request.URL.RequestURI()
-	}
-	for _, header := range []string{"HX-Current-URL", "Referer"} {
-		if u, err := url.Parse(c.GetHeader(header)); err == nil && u.Path != "" {
-			return u.RequestURI()
-		}
-	}
-	return "/"
 }
 
 // action is a handler that returns its error.

@@ -14,7 +14,8 @@ import (
 type frame struct {
 	Lang    string
 	Theme   string // "", "light" or "dark"
-	Path    string // of this page with its query
+	Path    string // where this page can be opened again, with its query
+	Once    bool   // what the page shows is not shown again, so nothing offers to load it anew
 	Section string // "tenants" in /admin/tenants/…
 	User    *domain.User
 	Flashes []flash
@@ -28,7 +29,7 @@ type badges struct{ Alerts, Tenants int }
 
 func (s *Server) frame(c *gin.Context) (frame, error) {
 	u := s.uiOf(c)
-	f := frame{Lang: s.lang(c), Theme: u.Theme, Path: c.Request.URL.RequestURI(), Demo: s.Extra != nil, Zone: operatorZone}
+	f := frame{Lang: s.lang(c), Theme: u.Theme, Path: s.addressOf(c), Demo: s.Extra != nil, Zone: operatorZone}
 	if !fromHTMX(c) { // a fragment has no place for them
 		f.Flashes = s.takeFlashes(c)
 	}

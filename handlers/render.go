@@ -103,6 +103,9 @@ func (s *Server) block(c *gin.Context, status int, name, block string, page any)
 	if err != nil {
 		return err
 	}
+	if shown, ok := page.(interface{ once() bool }); ok {
+		f.Once = shown.once()
+	}
 	body, err := s.web.screens.execute(f.Lang, name, block, view{Frame: f, Page: page})
 	if err != nil {
 		return err

@@ -153,6 +153,7 @@ func (s *Server) engine() (*gin.Engine, error) {
 	if s.Extra != nil {
 		s.Extra(r, s)
 	}
+	s.web.routes = r.Routes()
 	return r, nil
 }
 

@@ -29,6 +29,7 @@ type web struct {
 	drawn     drawings
 	onlookers onlookers
 	sealer    cipher.AEAD
+	routes    gin.RoutesInfo
 	hashing   chan struct{} // bounds the memory of password hashing
 	started   string        // of this process: a new version of the program draws anew
 }
