@@ -23,7 +23,7 @@ var byPeople = []deed{
 	{route: "POST /login", form: []string{"email", "audited@example.com", "password", visitorPassword}},
 	{route: "POST /confirm", form: []string{"password", visitorPassword}},
 	{route: "POST /admin/tenants", form: []string{"name", "Duka", "phone_number", "0754999001", "template_type", "ECOMMERCE", "language", "SW", "timezone", "Africa/Nairobi"}, after: `"name":"Duka"`},
-	{route: "POST /admin/tenants/bulk", form: []string{"do", "stop", "all", "1", "query", "q=Duka"}, after: `"tenants":1`},
+	{route: "POST /admin/tenants/bulk", form: []string{"do", "stop", "all", "1", "query", "q=Duka", "sure", "1"}, after: `"tenants":1`},
 	{route: "GET /admin/tenants.csv", after: `"filter":""`},
 	{route: "POST /admin/replicas/:replica/drain", after: `"replica":`},
 	{route: "POST /admin/replicas/:replica/resume", after: `"replica":`},

@@ -21,6 +21,17 @@ func TestPortal_FiftyTenantsAreRestartedTogether(t *testing.T) {
 		deleted.does(t, "POST", "/worker/start", nil)
 		b.open("/admin/tenants?q=duka&sort=name")
 		b.click("input[name=all]")
+		if n := js[string](b, `document.querySelector("[data-picked]").innerText`); n != "51" {
+			t.Errorf("%s tenants are said to be chosen, want 51", n)
+		}
+		b.submit(`button[value=restart]`)
+		b.sees("Restart 51 tenants?")
+		b.submit(`main .row.end a`)
+		if list := b.path(); list != "/admin/tenants?q=duka&sort=name" {
+			t.Errorf("the way back from the question leads to %s, want the list as it was", list)
+		}
+		b.click("input[name=all]")
+		b.submit(`button[value=restart]`)
 		b.submit(`button[value=restart]`)
 		b.sees("Done.")
 		b.sees("51 of 51 steered.")

@@ -88,6 +88,11 @@ func TestScreens_OfWhatIsShownOnceAndOfWorkUnderWay(t *testing.T) {
 
 	w.created(t, input{"name": "Duka la Baraka", "template_type": "ECOMMERCE", "language": "SW"})
 	b.open("/admin/tenants")
+	b.click("input[name=all]")
+	b.submit("button[value=stop]")
+	b.sees("Stop 1 tenant?")
+	b.shows("bulk")
+	b.open("/admin/tenants")
 	b.click("input[data-check-all]")
 	b.submit("button[value=start]")
 	b.sees("Done.")

@@ -12,14 +12,23 @@ import (
 // formPages are the pages of forms that are sent to an address which cannot be
 // opened, or shows something else.
 var formPages = map[string]string{
-	"/account/password": "/account",
-	"/admin/keys":       "/admin/keys/new",
-	"/admin/tenants":    "/admin/tenants/new",
+	"/account/password":   "/account",
+	"/admin/keys":         "/admin/keys/new",
+	"/admin/tenants":      "/admin/tenants/new",
+	"/admin/tenants/bulk": "/admin/tenants",
 }
+
+const belongsKey = "belongs"
+
+// belongsTo names the page of a form whose answer cannot be opened again.
+func belongsTo(c *gin.Context, page string) { c.Set(belongsKey, page) }
 
 // addressOf is where what a request shows can be opened again: an answer to a
 // form has the address of the page that the form is on.
 func (s *Server) addressOf(c *gin.Context) string {
+	if named := c.GetString(belongsKey); named != "" {
+		return named
+	}
 	if c.Request.Method == http.MethodGet {
 		return c.Request.URL.RequestURI()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -29,16 +30,48 @@ const shownFailures = 50
 
 var bulkEvents = map[string]domain.Event{"start": domain.EventStart, "stop": domain.EventStop, "restart": domain.EventRestart}
 
-// startBulk steers the chosen tenants, or all that the filter matches.
+// bulkPage asks before one click steers many tenants.
+type bulkPage struct {
+	Event   domain.Event
+	N       int
+	All     bool        // that match the filter, on every page
+	Tenants []uuid.UUID // otherwise
+	Query   string      // of the list
+	Changed bool        // somebody agreed to another number
+}
+
+// Back is the list as it was.
+func (p bulkPage) Back() string { return withFilter(tenantsPath, p.Query) }
+
+// startBulk steers the chosen tenants, or all that the filter matches. What
+// reaches further than what can be seen, or takes several off the air, is asked
+// about first; "sure" is the number of tenants that somebody agreed to.
 func (s *Server) startBulk(c *gin.Context) error {
 	event, ok := bulkEvents[c.PostForm("do")]
 	if !ok {
 		return domain.Errorf(domain.KindInvalid, "Choose start, stop or restart.")
 	}
-	chosen, err := s.chosenTenants(c)
+	query, err := url.ParseQuery(c.PostForm("query"))
+	if err != nil {
+		return domain.Errorf(domain.KindInvalid, "The filter is not readable.")
+	}
+	chosen, err := s.chosenTenants(c, query)
 	if err != nil {
 		return s.backTo(c, chosenFrom(c), err)
 	}
+	page := bulkPage{Event: event, N: len(chosen), All: c.PostForm("all") != "", Query: query.Encode(), Changed: c.PostForm("sure") != ""}
+	far := page.All || event != domain.EventStart && page.N > 1
+	if far && page.N > 0 && c.PostForm("sure") != strconv.Itoa(page.N) {
+		if !page.All {
+			page.Tenants = chosen
+		}
+		belongsTo(c, page.Back())
+		return s.page(c, http.StatusOK, "admin/bulk", page)
+	}
+	return s.beginBulk(c, event, chosen)
+}
+
+func (s *Server) beginBulk(c *gin.Context, event domain.Event, chosen []uuid.UUID) (err error) {
 	job := domain.BulkJob{ID: domain.NewID(), Event: event, CreatedBy: visitorOf(c).User.ID, CreatedAt: domain.Now()}
 	if job, err = s.Bulk.StartBulk(c.Request.Context(), job, chosen); err != nil {
 		return s.backTo(c, chosenFrom(c), err)
@@ -49,11 +82,9 @@ func (s *Server) startBulk(c *gin.Context) error {
 }
 
 // chosenFrom is the list in which tenants were chosen, filtered as it was.
-func chosenFrom(c *gin.Context) string {
-	return tenantsPage{Query: c.PostForm("query")}.With("cursor", "")
-}
+func chosenFrom(c *gin.Context) string { return withFilter(tenantsPath, c.PostForm("query")) }
 
-func (s *Server) chosenTenants(c *gin.Context) (ids []uuid.UUID, err error) {
+func (s *Server) chosenTenants(c *gin.Context, query url.Values) (ids []uuid.UUID, err error) {
 	if c.PostForm("all") == "" {
 		for _, raw := range c.PostFormArray("tenant") {
 			id, err := uuid.Parse(raw)
@@ -63,10 +94,6 @@ func (s *Server) chosenTenants(c *gin.Context) (ids []uuid.UUID, err error) {
 			ids = append(ids, id)
 		}
 		return ids, nil
-	}
-	query, err := url.ParseQuery(c.PostForm("query"))
-	if err != nil {
-		return nil, domain.Errorf(domain.KindInvalid, "The filter is not readable.")
 	}
 	c.Request.URL.RawQuery = query.Encode()
 	err = s.Operations.EachTenant(c.Request.Context(), tenantFilter(c), midnight(domain.Now()), func(r domain.TenantRow) error {

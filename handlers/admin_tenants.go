@@ -32,6 +32,16 @@ type tenantsPage struct {
 	Filtered  bool
 }
 
+// Matching are the tenants on all pages of this list.
+func (p tenantsPage) Matching() int {
+	for _, c := range p.Counts {
+		if c.Status == p.Filter.Status {
+			return c.N
+		}
+	}
+	return p.Total
+}
+
 type statusCount struct {
 	Status domain.TenantStatus
 	N      int

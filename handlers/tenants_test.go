@@ -3,6 +3,7 @@ package handlers
 import (
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -100,4 +101,54 @@ func asURL(t *testing.T, raw string) *url.URL {
 		t.Fatal(err)
 	}
 	return u
+}
+
+func TestBulk_AsksBeforeItReachesFarOrTakesSeveralOffTheAir(t *testing.T) {
+	d := &desk{tenants: shops(3)}
+	ask := d.asks(t)
+	one, two := d.tenants[0].ID.String(), d.tenants[1].ID.String()
+	for _, tt := range []struct {
+		name   string
+		fields []string
+		asks   string // "" when it is done at once
+		sure   string
+	}{
+		{"stop one", []string{"do", "stop", "tenant", one}, "", ""},
+		{"start two", []string{"do", "start", "tenant", one, "tenant", two}, "", ""},
+		{"stop two", []string{"do", "stop", "tenant", one, "tenant", two}, "Stop 2 tenants?", "2"},
+		{"restart two", []string{"do", "restart", "tenant", one, "tenant", two}, "Restart 2 tenants?", "2"},
+		{"start all", []string{"do", "start", "all", "1"}, "Start 3 tenants?", "3"},
+		{"stop all", []string{"do", "stop", "all", "1"}, "Stop 3 tenants?", "3"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d.steered = nil
+			fields := append(tt.fields, "query", "q=Duka&status=NEW")
+			a := ask(http.MethodPost, "/admin/tenants/bulk", fields...)
+			if tt.asks == "" {
+				if a.Code != http.StatusSeeOther || len(d.steered) == 0 {
+					t.Errorf("it is answered by %d and steers %d tenants, want it to be done", a.Code, len(d.steered))
+				}
+				return
+			}
+			if a.Code != http.StatusOK || d.steered != nil {
+				t.Errorf("it is answered by %d and steers %d tenants, want a question", a.Code, len(d.steered))
+			}
+			for _, part := range []string{tt.asks, `name="sure" value="` + tt.sure + `"`, `href="/admin/tenants?q=Duka&amp;status=NEW"`, `name="back" value="/admin/tenants?q=Duka&amp;status=NEW"`} {
+				if !strings.Contains(a.Body.String(), part) {
+					t.Errorf("the question lacks %s", part)
+				}
+			}
+			if a = ask(http.MethodPost, "/admin/tenants/bulk", append(fields, "sure", tt.sure)...); a.Code != http.StatusSeeOther || fmt.Sprint(len(d.steered)) != tt.sure {
+				t.Errorf("who is sure is answered by %d, with %d tenants steered", a.Code, len(d.steered))
+			}
+		})
+	}
+}
+
+func TestBulk_AsksAgainWhenAnotherNumberMatchesByNow(t *testing.T) {
+	d := &desk{tenants: shops(3)}
+	a := d.asks(t)(http.MethodPost, "/admin/tenants/bulk", "do", "stop", "all", "1", "sure", "2")
+	if d.steered != nil || !strings.Contains(a.Body.String(), "Stop 3 tenants?") || !strings.Contains(a.Body.String(), "The list has changed") {
+		t.Errorf("it is answered by %d and steers %d tenants, want the question with the new number", a.Code, len(d.steered))
+	}
 }

@@ -69,7 +69,7 @@
     });
   }
 
-  function prepare() { age(); countdown(); charts(); }
+  function prepare() { age(); countdown(); charts(); picked(); }
   document.addEventListener("htmx:after:swap", prepare);
   prepare();
 
@@ -90,7 +90,8 @@
     picked();
   });
   function picked() {
-    each("[data-picked]", (el) => { el.textContent = document.querySelectorAll("input[name=tenant]:checked").length; });
+    const all = document.querySelector("input[name=all]")?.checked, n = document.querySelectorAll("input[name=tenant]:checked").length;
+    each("[data-picked]", (el) => { el.textContent = all ? document.querySelector("[data-matching]").dataset.matching : n; });
   }
 
   // A form is sent once, however often its button is pressed.
