@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -20,6 +21,25 @@ func (b *tab) shows(name string) {
 		b.keep(name + "-" + l.name)
 	}
 	b.looksLike(looks[0])
+}
+
+// confirmsOnTheScreen opens the question of a row and fails when it is cut off.
+func (b *tab) confirmsOnTheScreen(name, question string) {
+	b.t.Helper()
+	b.unfold(question)
+	look := fmt.Sprintf(`(() => {
+		const button = document.querySelector(%q).querySelector(".menu-list button").getBoundingClientRect(), table = document.querySelector(".table-scroll");
+		if (button.left < 0 || button.right > innerWidth) return "lies from " + button.left + " to " + button.right + " of " + innerWidth;
+		if (button.bottom > table.getBoundingClientRect().bottom) return "ends at " + button.bottom + ", the table at " + table.getBoundingClientRect().bottom;
+		return "";
+	})()`, question)
+	eventually(b.t, "the button that confirms is on the screen, once the question has slid open", patience, func() (bool, string) {
+		cut := js[string](b, look)
+		return cut == "", name + ": it " + cut
+	})
+	b.fits(name)
+	b.accessible(name)
+	b.keep(name)
 }
 
 func TestScreens_OfSigningInAreAccessibleAndFitInEveryLook(t *testing.T) {
@@ -80,6 +100,12 @@ func TestScreens_OfWhatIsShownOnceAndOfWorkUnderWay(t *testing.T) {
 	b.submit("form.card-body button.btn:not([data-variant])")
 	b.has("#fresh-key")
 	b.shows("key-fresh")
+	for _, l := range looks {
+		b.looksLike(l)
+		b.open("/admin/keys")
+		b.confirmsOnTheScreen("key-revoke-"+l.name, "tbody tr:last-child details.confirm")
+	}
+	b.looksLike(looks[0])
 	b.open("/admin/users/invite")
 	b.fill("#f-email", "neema@flowhq.example")
 	b.submit("form.card-body button.btn:not([data-variant])")
