@@ -9,7 +9,7 @@
     e.detail.ctx.fetch = fetchUnpressed;
     if (sourceEvent?.type !== "every") return;
     const reading = sourceElement?.hasAttribute("data-hold") && scrollY > 400;
-    if (document.hidden || reading) e.preventDefault();
+    if (document.hidden || reading || ended.has(sourceElement)) e.preventDefault();
   });
 
   // What moves between press and release loses the click, so an answer waits for
@@ -23,6 +23,34 @@
     const response = await fetch(...request);
     if (pressed) await Promise.race([pressed, new Promise((done) => setTimeout(done, 5000))]);
     return response;
+  }
+
+  // Our own server says in a header where its errors belong. One without comes
+  // from something in between, and must not take the place of a part that polls.
+  const stale = document.getElementById("stale");
+  const ended = new WeakSet(); // polled parts of what is deleted
+  let upToDate = new Date();
+  document.addEventListener("htmx:before:response", (e) => {
+    const { response, sourceEvent, sourceElement } = e.detail.ctx, to = response.headers.get("HX-Redirect");
+    if (response.status >= 400 && !to && !response.headers.has("HX-Retarget")) {
+      e.preventDefault();
+      response.raw.body?.cancel();
+      return missed();
+    }
+    if (response.status === 404 && sourceEvent?.type === "every") ended.add(sourceElement);
+    if (response.status < 400) answered();
+  });
+  document.addEventListener("htmx:error", (e) => { if (e.detail.ctx) missed(); });
+  function answered() {
+    upToDate = new Date();
+    if (stale) stale.hidden = true;
+  }
+  function missed() {
+    if (!stale?.hidden) return;
+    const time = stale.querySelector("time");
+    time.dateTime = upToDate.toISOString();
+    time.textContent = new Intl.DateTimeFormat(lang, { timeZone: time.dataset.zone, timeStyle: "medium", hourCycle: "h23" }).format(upToDate);
+    stale.hidden = false;
   }
 
   // Times stay true while the page is open.

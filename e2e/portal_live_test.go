@@ -1,0 +1,80 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// answers puts an expression in place of the answer to every request of the
+// page's script; "" lets the requests through again.
+func (b *tab) answers(expression string) {
+	b.t.Helper()
+	if expression == "" {
+		js[bool](b, `(window.fetch = window.reallyFetch, true)`)
+		return
+	}
+	js[bool](b, `(window.reallyFetch ||= window.fetch, window.fetch = async () => `+expression+`, true)`)
+}
+
+func TestPortal_WhatDoesNotComeFromTheServerReplacesNothingAndIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sqliteDatabase(t))
+	b := newTab(t, w)
+	b.signedUp()
+	w.created(t, input{"name": "Duka la Baraka", "template_type": "ECOMMERCE", "language": "SW"})
+	b.open("/admin/tenants")
+	same := b.stays()
+	for i, cause := range []string{
+		`new Response("<h1>502 Bad Gateway</h1>", { status: 502 })`,
+		`Promise.reject(new TypeError("there is no network"))`,
+	} {
+		b.answers(cause)
+		b.sees("Not up to date since")
+		if text := js[string](b, `document.querySelector("#rows").innerText`); !strings.Contains(text, "Duka la Baraka") {
+			t.Errorf("after %s the list is %q", cause, text)
+		}
+		b.answers("")
+		b.comes("the next answer takes the note away", `document.querySelector("#stale").hidden`, patience)
+		next := fmt.Sprintf("Duka la Neema %d", i)
+		w.created(t, input{"name": next, "template_type": "ECOMMERCE", "language": "SW"})
+		b.sees(next)
+	}
+	for _, line := range b.heard() {
+		if !strings.Contains(line, "there is no network") {
+			t.Errorf("the browser complained: %s", line)
+		}
+	}
+	same()
+}
+
+func TestPortal_APageOfWhatIsDeletedStopsPolling(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sqliteDatabase(t))
+	b := newTab(t, w)
+	b.signedUp()
+	shop := w.created(t, salon)
+	b.open(shop.adminPath(""))
+	b.sees("Not started")
+	js[bool](b, `(() => {
+		window.refused = {}; window.due = {};
+		const ask = window.fetch;
+		window.fetch = async (address, ...more) => {
+			const answer = await ask(address, ...more), part = new URL(address, location).pathname;
+			if (answer.status === 404) window.refused[part] = (window.refused[part] || 0) + 1;
+			return answer;
+		};
+		for (const part of ["tenant-head", "rows"]) document.getElementById(part).addEventListener("every", () => {
+			if (Object.keys(window.refused).length) window.due[part] = (window.due[part] || 0) + 1;
+		});
+		return true;
+	})()`)
+	shop.does(t, "DELETE", "", nil)
+	b.sees("This does not exist")
+	b.comes("each part has been due three times", `window.due["tenant-head"] >= 3 && window.due.rows >= 3`, patience)
+	for part, n := range js[map[string]int](b, `window.refused`) {
+		if n != 1 {
+			t.Errorf("%s was asked for %d times after the tenant was gone, want once", part, n)
+		}
+	}
+}
