@@ -78,3 +78,33 @@ func TestPortal_APageOfWhatIsDeletedStopsPolling(t *testing.T) {
 		}
 	}
 }
+
+func TestPortal_ASessionThatEndsKeepsWhatIsBeingTyped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sqliteDatabase(t))
+	elsewhere, b := newTab(t, w), newTab(t, w)
+	elsewhere.signedUp()
+	shop := w.created(t, salon)
+	b.signIn()
+	b.open(shop.adminPath("/settings"))
+	b.fill("#f-address", "Mtaa wa Samora")
+	same := b.stays()
+	elsewhere.open("/account")
+	elsewhere.submit(`form[action$="/end-all"] button`)
+	elsewhere.sees("You are signed out everywhere.")
+
+	b.sees("You are signed out. What you have typed is still here.")
+	b.accessible("signed-out")
+	b.keep("signed-out")
+	if link := js[string](b, `document.querySelector("#signed-out a").target + " " + document.querySelector("#signed-out a").pathname`); link != "_blank /login" {
+		t.Errorf("the note leads to %q, want the sign-in page in a tab of its own", link)
+	}
+	js[int](b, fmt.Sprintf(`fetch("/login", {method: "POST", redirect: "manual", body: new URLSearchParams({email: %q, password: %q})}).then(r => r.status)`, adminEmail, adminPassword))
+	b.comes("signing in takes the note away", `document.querySelector("#signed-out").hidden`, patience)
+	same()
+	b.submit("form.form button.btn")
+	b.sees("Saved.")
+	if typed := js[string](b, `document.querySelector("#f-address").value`); typed != "Mtaa wa Samora" {
+		t.Errorf("the address became %q", typed)
+	}
+}

@@ -27,7 +27,7 @@
 
   // Our own server says in a header where its errors belong. One without comes
   // from something in between, and must not take the place of a part that polls.
-  const stale = document.getElementById("stale");
+  const stale = document.getElementById("stale"), signedOut = document.getElementById("signed-out");
   const ended = new WeakSet(); // polled parts of what is deleted
   let upToDate = new Date();
   document.addEventListener("htmx:before:response", (e) => {
@@ -37,13 +37,19 @@
       response.raw.body?.cancel();
       return missed();
     }
+    if (to && signedOut && unsaved()) {
+      e.preventDefault();
+      signedOut.querySelector("a").href = to;
+      signedOut.hidden = false;
+      return;
+    }
     if (response.status === 404 && sourceEvent?.type === "every") ended.add(sourceElement);
     if (response.status < 400) answered();
   });
   document.addEventListener("htmx:error", (e) => { if (e.detail.ctx) missed(); });
   function answered() {
     upToDate = new Date();
-    if (stale) stale.hidden = true;
+    for (const note of [stale, signedOut]) if (note) note.hidden = true;
   }
   function missed() {
     if (!stale?.hidden) return;
@@ -51,6 +57,16 @@
     time.dateTime = upToDate.toISOString();
     time.textContent = new Intl.DateTimeFormat(lang, { timeZone: time.dataset.zone, timeStyle: "medium", hourCycle: "h23" }).format(upToDate);
     stale.hidden = false;
+  }
+
+  // Whether a form holds what somebody has typed or chosen and nobody has stored.
+  function unsaved() {
+    const changed = (el) => {
+      if (el.options) return el.selectedIndex !== Math.max(0, [...el.options].findIndex((option) => option.defaultSelected));
+      return el.type === "checkbox" || el.type === "radio" ? el.checked !== el.defaultChecked : el.value !== el.defaultValue;
+    };
+    const refused = document.querySelector("main form[method=post] :is([data-invalid], .flash)");
+    return refused || [...document.querySelectorAll("main form[method=post] :is(input, select, textarea)")].some(changed);
   }
 
   // Times stay true while the page is open.
