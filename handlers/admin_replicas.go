@@ -3,7 +3,6 @@ package handlers
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
@@ -17,8 +16,8 @@ type replicasPage struct{ Rows []replicaRow }
 type replicaRow struct {
 	domain.Replica
 	Here     bool // this page comes from it
-	Age      time.Duration
-	Share    int // of its tenants that are connected, in percent
+	Late     bool // without a sign of life for so long that it is an alert
+	Share    int  // of its tenants that are connected, in percent
 	Others   bool
 	Draining bool
 	Dead     bool
@@ -31,7 +30,7 @@ func (s *Server) replicasPage(ctx context.Context) (page replicasPage, err error
 	}
 	alive, now := 0, domain.Now()
 	for _, r := range all {
-		row := replicaRow{Replica: r, Here: r.Name == s.About.Replica, Age: max(0, now.Sub(r.HeartbeatAt)), Draining: r.State == domain.ReplicaDraining, Dead: r.State == domain.ReplicaDead}
+		row := replicaRow{Replica: r, Here: r.Name == s.About.Replica, Late: now.Sub(r.HeartbeatAt) > domain.AlertReplicaAfter, Draining: r.State == domain.ReplicaDraining, Dead: r.State == domain.ReplicaDead}
 		if r.Held > 0 {
 			row.Share = r.Connected * 100 / r.Held
 		}
