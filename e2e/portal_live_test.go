@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/google/uuid"
 )
 
 // answers puts an expression in place of the answer to every request of the
@@ -107,4 +111,23 @@ func TestPortal_ASessionThatEndsKeepsWhatIsBeingTyped(t *testing.T) {
 	if typed := js[string](b, `document.querySelector("#f-address").value`); typed != "Mtaa wa Samora" {
 		t.Errorf("the address became %q", typed)
 	}
+}
+
+func TestPortal_AChartStaysWhileItsNumbersChange(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, sqliteDatabase(t))
+	b := newTab(t, w)
+	b.signedUp()
+	hour := time.Now().UTC().Add(-3 * time.Hour).Truncate(time.Hour).Format("2006-01-02 15:04:05-07:00")
+	w.change(t, "INSERT INTO hourly_stats (tenant_id, hour, received, sent, failed, replies) VALUES ($1, $2, 3, 3, 0, '[]')", uuid.Nil.String(), hour)
+	b.open("/admin")
+	b.has(".plot canvas")
+	js[bool](b, `(window.canvas = document.querySelector(".plot canvas"), window.picture = window.canvas.toDataURL(), true)`)
+	w.change(t, "UPDATE hourly_stats SET received = 30")
+	b.comes("the same chart shows other numbers", `window.canvas.isConnected && window.canvas.toDataURL() !== window.picture`, patience)
+	if n := js[int](b, `document.querySelectorAll(".plot canvas").length`); n != 1 {
+		t.Errorf("%d charts are drawn, want 1", n)
+	}
+	b.do(chromedp.EmulateViewport(600, 900))
+	b.comes("the chart follows the window", `window.canvas.getBoundingClientRect().right <= innerWidth`, patience)
 }

@@ -93,25 +93,27 @@
   }
   setInterval(countdown, 500);
 
-  // Charts, on pages that have one.
+  // Charts, on pages that have one. A swap keeps what is drawn and brings new numbers.
+  const plots = new Map();
   function charts() {
+    plots.forEach((plot, el) => { if (!el.isConnected) { plot.destroy(); plots.delete(el); } });
     each("[data-chart]", (el) => {
-      if (!window.uPlot || el.dataset.drawn === el.dataset.chart) return;
-      el.dataset.drawn = el.dataset.chart;
-      el.replaceChildren();
+      if (!window.uPlot) return;
+      const data = JSON.parse(el.dataset.chart), drawn = plots.get(el);
+      if (drawn) return drawn.setData(data);
       const css = getComputedStyle(el), [stroke, second, text, grid] = ["--chart-in", "--chart-out", "--muted-foreground", "--border"].map((v) => css.getPropertyValue(v).trim());
       const when = new Intl.DateTimeFormat(lang, { timeZone: el.dataset.zone, ...(el.dataset.hourly === "true" ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : { day: "numeric", month: "short" }) });
       const times = (_, values) => values.map((v) => when.format(v * 1000));
       const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
-      const plot = new uPlot({
+      plots.set(el, new uPlot({
         width: el.clientWidth, height: 220, cursor: { y: false }, legend: { live: false },
         scales: { y: { range: (_, min, max) => [0, Math.max(5, max * 1.1)] } },
         axes: [{ ...axis, values: times, space: 70 }, { ...axis, size: 46, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 50000] }],
         series: [{}, { label: el.dataset.in, stroke, width: 2, fill: stroke + "22" }, { label: el.dataset.out, stroke: second, width: 2 }],
-      }, JSON.parse(el.dataset.chart), el);
-      addEventListener("resize", () => plot.setSize({ width: el.clientWidth, height: 220 }));
+      }, data, el));
     });
   }
+  addEventListener("resize", () => plots.forEach((plot, el) => plot.setSize({ width: el.clientWidth, height: 220 })));
 
   function prepare() { age(); countdown(); charts(); picked(); }
   document.addEventListener("htmx:after:swap", prepare);
