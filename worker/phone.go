@@ -88,8 +88,11 @@ type SendError struct {
 }
 
 func (e *SendError) Error() string {
-	if e.Err == nil {
+	switch {
+	case e.Err == nil:
 		return e.Reason
+	case e.Reason == "":
+		return e.Err.Error()
 	}
 	return fmt.Sprintf("%s: %v", e.Reason, e.Err)
 }

@@ -118,7 +118,7 @@ func (ph *phone) classify(err error) *worker.SendError {
 	case errors.Is(err, domain.ErrFenced):
 		return failed(worker.SendPaused, "Another replica serves this tenant.")
 	case errors.Is(err, domain.ErrSettled):
-		return failed(worker.SendSettled, "The message has an outcome already.")
+		return failed(worker.SendSettled, "") // nobody is told
 	case errors.Is(err, errNotOnWhatsApp):
 		return failed(worker.SendRefused, "This number is not on WhatsApp.")
 	case ph.gate.ctx.Err() != nil, errors.Is(err, whatsmeow.ErrNotConnected), errors.Is(err, whatsmeow.ErrNotLoggedIn), errors.Is(err, whatsmeow.ErrIQDisconnected):
