@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,6 +24,14 @@ var (
 
 	freeLeases = statement(`UPDATE leases SET ` + endTerm + `, not_before = flowhq_after(0)
 		WHERE owner = $1 AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND state = 'dead') RETURNING tenant_id`)
+
+	// freeUnlocked is freeLeases without those that somebody holds locked.
+	freeUnlocked = statement(`WITH pick AS (SELECT tenant_id AS picked FROM leases WHERE owner = $1 FOR NO KEY UPDATE SKIP LOCKED)
+		UPDATE leases SET ` + endTerm + `, not_before = flowhq_after(0) FROM pick
+		WHERE tenant_id = picked AND owner = $1 AND EXISTS (SELECT 1 FROM replicas WHERE id = $1 AND state = 'dead') RETURNING tenant_id`)
+
+	// waitBriefly leaves a part of the time of a burial for the next of the dead.
+	waitBriefly = statements(`SELECT set_config('lock_timeout', '1s', true)`, `SELECT 1`)
 
 	// forgetDead keeps the table small: a process that restarts is a new row.
 	forgetDead = statement(`DELETE FROM replicas WHERE state = 'dead' AND heartbeat_at < flowhq_after(-86400)
@@ -67,20 +76,11 @@ func (l Leases) Bury(ctx context.Context, self domain.Replica, others bool) (fre
 		return 0, err
 	}
 	if len(gone) > 0 {
-		buried, err := l.buryVanished(ctx, self, gone, others)
-		if err != nil {
-			return 0, err
-		}
-		dead = append(dead, buried...)
+		buried, failed := l.buryVanished(ctx, self, gone, others)
+		dead, err = append(dead, buried...), failed
 	}
-	for _, id := range dead {
-		n, err := l.free(ctx, id)
-		if err != nil {
-			return freed, err
-		}
-		freed += n
-	}
-	return freed, nil
+	freed, failed := l.free(ctx, dead)
+	return freed, errors.Join(err, failed)
 }
 
 // markQuery says who is dead besides those that an owner finds gone; nil: nobody.
@@ -112,27 +112,52 @@ func (l Leases) buryVanished(ctx context.Context, self domain.Replica, first []u
 		return nil, err
 	}
 	var mark batch
-	for _, id := range both(first, second) {
+	dead = both(first, second)
+	for _, id := range dead {
 		mark.add(markDead, id)
-		dead = append(dead, id)
 	}
-	return dead, l.s.beat(ctx, &mark)
+	if err := l.s.beat(ctx, &mark); err != nil {
+		return nil, err
+	}
+	return dead, nil
 }
 
-// free gives the leases of a dead replica back. Its connections are ended
-// first, in a transaction of their own: an open transaction of it may hold the
-// share locks for which the update would wait.
-func (l Leases) free(ctx context.Context, dead uuid.UUID) (int, error) {
-	if l.s.dialect == postgres {
-		_, err := l.s.writer.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-			WHERE application_name = $1 AND pid <> pg_backend_pid()`, applicationName(dead))
-		if err != nil { // signed in as another role, say; then the locks of a stopped process may hold this up
-			l.s.logger.Warn("the connections of a dead replica are not ended; all replicas must sign in as the same role", "replica", dead, "error", err)
-		}
+// free gives the leases of dead replicas back: first of all of them what nobody
+// holds locked, then the rest. One row in a forgotten transaction must not keep
+// the others; what stays is found again with the next call.
+func (l Leases) free(ctx context.Context, dead []uuid.UUID) (freed int, err error) {
+	var failed []error
+	for _, id := range dead {
+		l.endConnections(ctx, id)
+		n, err := l.freeOf(ctx, id, freeUnlocked)
+		freed, failed = freed+n, append(failed, err)
 	}
+	for _, id := range dead {
+		n, err := l.freeOf(ctx, id, freeLeases)
+		freed, failed = freed+n, append(failed, err)
+	}
+	return freed, errors.Join(failed...)
+}
+
+// endConnections ends those of a dead replica, in a transaction of its own: an
+// open transaction of it may hold the share locks for which freeing has to wait.
+func (l Leases) endConnections(ctx context.Context, dead uuid.UUID) {
+	if l.s.dialect == sqlite {
+		return
+	}
+	_, err := l.s.writer.ExecContext(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		WHERE application_name = $1 AND pid <> pg_backend_pid()`, applicationName(dead))
+	if err != nil { // signed in as another role, say; then the locks of a stopped process may hold this up
+		l.s.logger.Warn("the connections of a dead replica are not ended; all replicas must sign in as the same role", "replica", dead, "error", err)
+	}
+}
+
+// freeOf frees leases of one dead replica, and tells the others at once.
+func (l Leases) freeOf(ctx context.Context, dead uuid.UUID, free *query) (int, error) {
 	var tenants []uuid.UUID
 	var b batch
-	b.read(scanIDs(&tenants), freeLeases, dead)
+	b.add(waitBriefly)
+	b.read(scanIDs(&tenants), free, dead)
 	if err := l.s.runBatch(ctx, &b); err != nil || len(tenants) == 0 {
 		return 0, err
 	}

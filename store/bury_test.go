@@ -212,6 +212,44 @@ func TestBury_EndsTheConnectionsOfTheDead(t *testing.T) {
 	wantFenced(t, zombie.Ratchet().Save(t.Context(), tenure, &domain.RatchetWrites{JID: jid, Sessions: map[string][]byte{"1:0": {1}}}, uuid.Nil))
 }
 
+// lockLease does what a forgotten transaction does to a lease row.
+func lockLease(t testing.TB, s *store.Store, tenant uuid.UUID) (unlock func()) {
+	t.Helper()
+	db, _ := storetest.Another(t, s).DBForWhatsApp()
+	tx, err := db.BeginTx(t.Context(), nil)
+	must(t, err)
+	_, err = tx.ExecContext(t.Context(), "UPDATE leases SET wanted = wanted WHERE tenant_id = $1", tenant)
+	must(t, err)
+	return func() { _ = tx.Rollback() }
+}
+
+func TestBury_ALeaseThatSomebodyHoldsLockedKeepsNoOther(t *testing.T) {
+	s := storetest.Open(t, storetest.Postgres(t))
+	self := storetest.Replica(t, s, "a")
+	dead, locked := foreign(t, s, "b", -time.Second)
+	start(t, s, storetest.NewTenant(t, s).ID)
+	beside, err := s.Leases().Acquire(t.Context(), dead.ID, 1)
+	must(t, err)
+	_, other := foreign(t, s, "c", -time.Second)
+	unlock := lockLease(t, s, locked.TenantID)
+	defer unlock()
+	if freed, err := s.Leases().Bury(t.Context(), self, true); err == nil || freed != 2 {
+		t.Errorf("freed %d, error %v, want two leases and to be told of the third", freed, err)
+	}
+	for what, l := range map[string]domain.Lease{"of the same replica": beside[0], "of another dead replica": other} {
+		if l := leaseOf(t, s, l.TenantID); l.Replica != uuid.Nil {
+			t.Errorf("lease %s: %+v", what, l)
+		}
+	}
+	if l := leaseOf(t, s, locked.TenantID); l != locked {
+		t.Errorf("the locked lease is %+v", l)
+	}
+	unlock()
+	if freed, err := s.Leases().Bury(t.Context(), self, true); err != nil || freed != 1 {
+		t.Errorf("once it is unlocked freed %d, error %v", freed, err)
+	}
+}
+
 // A process that was only frozen must not write the old keys back.
 func TestResetSessions_EndsTheTermOfTheDead(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -86,6 +87,11 @@ var (
 
 	release = statement(`UPDATE leases SET ` + endTerm + `, not_before = flowhq_after($4)
 		WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
+
+	// releaseUnlocked is release, unless somebody holds the lease locked.
+	releaseUnlocked = statement(`UPDATE leases SET ` + endTerm + `, not_before = flowhq_after($4)
+		WHERE tenant_id = (SELECT tenant_id FROM leases WHERE tenant_id = $1 AND owner = $2 AND epoch = $3 FOR NO KEY UPDATE SKIP LOCKED)
+			AND owner = $2 AND epoch = $3`)
 
 	passOn = statement(`UPDATE leases SET ` + endTerm + `, not_before = flowhq_after($4),
 		avoid = $2, avoid_until = flowhq_after($5), fail_count = fail_count + 1 WHERE tenant_id = $1 AND owner = $2 AND epoch = $3`)
@@ -192,25 +198,46 @@ func (l Leases) Lease(ctx context.Context, tenant uuid.UUID) (lease domain.Lease
 // releaseBatch bounds one transaction of Release.
 const releaseBatch = 500
 
-// Release gives up exactly these terms. The contract is worker.Leases'.
+// Release gives up exactly these terms. The contract is worker.Leases'. Those
+// whose lease somebody holds locked come last, so that the others need not wait.
 func (l Leases) Release(ctx context.Context, terms []domain.Tenure, pause time.Duration) (err error) {
 	defer translated("release leases", &err)
 	terms = slices.Clone(terms)
 	slices.SortFunc(terms, func(a, b domain.Tenure) int { return strings.Compare(a.TenantID.String(), b.TenantID.String()) })
-	var freed int64
+	var left [][]domain.Tenure // with some that are locked, or over
 	for part := range slices.Chunk(terms, releaseBatch) {
-		var b batch
-		for _, t := range part {
-			b.counted(&freed, release, t.TenantID, t.Replica, t.Epoch, pause.Seconds())
-		}
-		if err := l.s.runBatch(ctx, &b); err != nil {
+		freed, err := l.release(ctx, releaseUnlocked, part, pause)
+		if err != nil {
 			return err
 		}
+		if freed < len(part) {
+			left = append(left, part)
+		}
 	}
-	if freed > 0 {
+	for _, part := range left {
+		_, failed := l.release(ctx, release, part, pause)
+		err = errors.Join(err, failed)
+	}
+	return err
+}
+
+func (l Leases) release(ctx context.Context, how *query, terms []domain.Tenure, pause time.Duration) (freed int, err error) {
+	var n int64
+	err = l.s.session(ctx, func(c session) error {
+		n = 0
+		var b batch
+		for _, t := range terms {
+			b.counted(&n, how, t.TenantID, t.Replica, t.Epoch, pause.Seconds())
+		}
+		return c.run(ctx, &b)
+	})
+	if err != nil {
+		return 0, err
+	}
+	if n > 0 {
 		l.s.hint(ctx, terms[0].TenantID) // one is enough for the others to look
 	}
-	return nil
+	return int(n), nil
 }
 
 // Leave marks a replica that is shutting down. The contract is worker.Leases'.

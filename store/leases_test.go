@@ -248,6 +248,28 @@ func TestRelease_GivesUpExactlyTheseTerms(t *testing.T) {
 	})
 }
 
+func TestRelease_ALeaseThatSomebodyHoldsLockedKeepsNoOther(t *testing.T) {
+	s := storetest.Open(t, storetest.Postgres(t))
+	storetest.Replica(t, s, "a")
+	for range 3 {
+		start(t, s, storetest.NewTenant(t, s).ID)
+	}
+	taken, err := s.Leases().Acquire(t.Context(), s.ReplicaID(), 10)
+	must(t, err)
+	unlock := lockLease(t, s, taken[1].TenantID)
+	defer unlock()
+	free := func() int { return count(t, s, "SELECT count(*) FROM leases WHERE owner IS NULL") }
+	released := make(chan error, 1)
+	go func() {
+		released <- s.Leases().Release(context.Background(), []domain.Tenure{taken[0].Tenure, taken[1].Tenure, taken[2].Tenure}, 0)
+	}()
+	waitFor(t, "the other two are free", func() bool { return free() == 2 })
+	unlock()
+	if err := <-released; err != nil || free() != 3 {
+		t.Errorf("once it is unlocked %d are free, error %v", free(), err)
+	}
+}
+
 func TestRelease_KeepsATenantFromBeingTakenDuringThePause(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		must(t, w.Leases().Release(t.Context(), []domain.Tenure{w.tenure}, time.Hour))

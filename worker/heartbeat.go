@@ -86,8 +86,9 @@ func (p *Pool) bury(ctx context.Context) (freed int) {
 	defer cancel()
 	freed, err := p.svc.Leases.Bury(ctx, p.self, p.seesOthers())
 	if err != nil {
-		p.svc.Logger.Warn("dead replicas are not buried", "error", err)
-	} else if freed > 0 {
+		p.svc.Logger.Warn("dead replicas are not buried to the end; the next heartbeat goes on", "error", err)
+	}
+	if freed > 0 {
 		p.svc.Logger.Info("took over from a dead replica", "leases", freed)
 	}
 	return freed
