@@ -51,6 +51,10 @@ var (
 
 	takeUnowned = statement(`UPDATE leases SET owner = $2, epoch = epoch + 1 WHERE tenant_id = $1 AND owner IS NULL RETURNING tenant_id`)
 
+	// lockToRemove waits for messages that are being accepted, and from then on
+	// there are none: their rows have no foreign key that would delete them.
+	lockToRemove = statement(`SELECT id FROM tenants WHERE id = $1 FOR UPDATE`)
+
 	wipeTokens = statement(`DELETE FROM whatsmeow_privacy_tokens WHERE our_jid = (SELECT device_jid FROM leases WHERE tenant_id = $1)`)
 	wipeKeys   = statement(`DELETE FROM whatsmeow_device WHERE jid = (SELECT device_jid FROM leases WHERE tenant_id = $1)`)
 	wipeTenant = statement(`DELETE FROM tenants WHERE id = $1`) // takes the small tables with it
@@ -87,6 +91,7 @@ func (s *Store) removeHistory(ctx context.Context, t domain.Tenure) error {
 
 // removeTenant deletes what is left of a tenant.
 func (b *batch) removeTenant(id uuid.UUID) {
+	b.add(lockToRemove, id)
 	b.add(wipeTokens, id)
 	b.add(wipeKeys, id)
 	b.add(wipePreKeys, id)

@@ -52,6 +52,37 @@ func TestCommandDone_RemovesALongHistoryInManyShortAttempts(t *testing.T) {
 	})
 }
 
+// Its rows have no foreign key, so nothing else would ever delete them.
+func TestCommandDone_TakesWithItWhatIsAcceptedMeanwhile(t *testing.T) {
+	w := onPostgres(t)
+	waiting := func(n int) func() bool {
+		return func() bool {
+			return count(t, w.Store, "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()") == n
+		}
+	}
+	// The same request, not stored yet, holds up the one that is accepted.
+	same, err := db(w).BeginTx(t.Context(), nil)
+	must(t, err)
+	defer same.Rollback() //nolint:errcheck // done below
+	_, err = same.ExecContext(t.Context(), `INSERT INTO outbox (tenant_id, id, contact, chat_jid, lane, wa_id, dedup_key, in_reply_to, body, open, status, attempts, epoch, run_at, last_error, created_at)
+		VALUES ($1, $2, 'a', 'a', 1, 'x', 'once', '', 'habari', true, 'queued', 0, 0, now(), '', now())`, w.tenant.ID, domain.NewID())
+	must(t, err)
+	accepted, removed := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := w.Messages().Enqueue(context.Background(), domain.Outbound{TenantID: w.tenant.ID, Contact: "a", ChatJID: "a", Lane: domain.LaneManual, Text: "habari", DedupKey: "once"})
+		accepted <- err
+	}()
+	waitFor(t, "the message is about to be stored", waiting(1))
+	go func() {
+		removed <- w.Leases().CommandDone(context.Background(), w.tenure, domain.CommandDelete, false)
+	}()
+	waitFor(t, "the removal waits for it", waiting(2))
+	must(t, same.Rollback())
+	must(t, <-accepted)
+	must(t, <-removed)
+	wantGone(t, w)
+}
+
 func TestDelete_LeavesALongHistoryToAReplica(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		storetest.Replica(t, s, "a")
