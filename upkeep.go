@@ -28,7 +28,7 @@ func (a *App) keepUp(ctx context.Context) {
 		case <-rollup.C:
 			rollup.Reset(max(rollupEvery, 300*a.rollUp(ctx)))
 		case <-prune.C:
-			if err := a.Store.Upkeep().Housekeep(ctx, domain.Now()); err != nil && ctx.Err() == nil {
+			if err := a.Store.Upkeep().Housekeep(ctx); err != nil && ctx.Err() == nil {
 				a.logger.Warn("old rows are not removed", "error", err)
 			}
 		}

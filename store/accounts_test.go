@@ -148,7 +148,7 @@ func TestWebSessions_LiveUntilTheyExpireOrAreEnded(t *testing.T) {
 		find("known", "")
 		must(t, w.Delete("anonymous"))
 		find("anonymous", "")
-		must(t, s.Upkeep().Housekeep(t.Context(), domain.Now()))
+		must(t, s.Upkeep().Housekeep(t.Context()))
 		if n := count(t, s, "SELECT count(*) FROM sessions"); n != 0 {
 			t.Errorf("%d rows are left", n)
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,15 +35,20 @@ var outdatedRows = []outdated{
 	{"audit_log", "at < $1", auditLife, sweepBatch},
 }
 
-// Housekeep deletes what was kept long enough, in small steps.
-func (u Upkeep) Housekeep(ctx context.Context, now time.Time) (err error) {
+// Housekeep deletes what was kept long enough, in small steps. A table where that
+// fails keeps no other.
+func (u Upkeep) Housekeep(ctx context.Context) (err error) {
 	defer translated("housekeep", &err)
+	now, err := u.s.now(ctx)
+	if err != nil {
+		return err
+	}
 	for _, o := range outdatedRows {
-		if err := u.s.prune(ctx, o, stamp(now.Add(-o.life))); err != nil {
-			return err
+		if failed := u.s.prune(ctx, o, stamp(now.Add(-o.life))); failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", o.table, failed))
 		}
 	}
-	return nil
+	return err
 }
 
 func (s *Store) prune(ctx context.Context, o outdated, before time.Time) error {

@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
-
-	"flowhq/domain"
 )
 
 const (
@@ -39,9 +37,13 @@ var (
 // forgotten. The contract is worker.Ratchet's.
 func (r Ratchet) Sweep(ctx context.Context, age time.Duration) (err error) {
 	defer translated("sweep", &err)
+	now, err := r.s.now(ctx)
+	if err != nil {
+		return err
+	}
 	return errors.Join(
-		r.s.sweep(ctx, agedHashes, time.Now().Add(-age).UnixMilli()),
-		r.s.sweep(ctx, agedSeen, domain.Now().Add(-seenLife)))
+		r.s.sweep(ctx, agedHashes, now.Add(-age).UnixMilli()),
+		r.s.sweep(ctx, agedSeen, now.Add(-seenLife)))
 }
 
 // sweep works in small steps, so that no statement takes long.

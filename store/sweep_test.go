@@ -50,6 +50,16 @@ func TestSweep_ForgetsMessagesThatWhatsAppHasForgotten(t *testing.T) {
 	})
 }
 
+// Another replica's clock may be right, and WhatsApp may deliver it again.
+func TestSweep_ForgetsNothingThatIsYoungByTheClockOfTheDatabase(t *testing.T) {
+	w := onPostgres(t)
+	must(t, w.Ratchet().Save(t.Context(), w.tenure, ratchetWrites(), uuid.Nil))
+	w.mustReceive(incoming("old", "x"), silent)
+	exec(t, w.Store, "UPDATE inbound_seen SET seen_at = $1", domain.Now().Add(-46*24*time.Hour))
+	passes(t, w.Store, -2*24*time.Hour)
+	wantUnchanged(t, w.Store, func() { must(t, w.Ratchet().Sweep(t.Context(), -24*time.Hour)) })
+}
+
 // The room of what was swept is taken by new rows, so old ones lie anywhere.
 func TestSweep_FindsOldKeysAmongYoungOnes(t *testing.T) {
 	w := onPostgres(t)

@@ -254,7 +254,7 @@ func TestRevision_ChangesWithEachEarlyEnd(t *testing.T) {
 		login(t, s, u, "5")
 		changes("disabling", true, func() error { return s.Accounts().DisableUser(t.Context(), everywhere, u.ID, true, domain.Now()) })
 		must(t, w.Commit("old", []byte("x"), domain.Now().Add(-time.Second)))
-		changes("expiry", false, func() error { return s.Upkeep().Housekeep(t.Context(), domain.Now()) })
+		changes("expiry", false, func() error { return s.Upkeep().Housekeep(t.Context()) })
 	})
 }
 
