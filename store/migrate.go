@@ -79,7 +79,7 @@ func (s *Store) migrate(ctx context.Context, db *sql.DB, upgrade Upgrade, step f
 		return err
 	}
 	if current <= target {
-		if err := step(ctx, "the tables of Flow HQ", func() error { return s.up(ctx, db, provider) }); err != nil {
+		if err := step(ctx, "the tables of Flow HQ", func() error { return s.up(ctx, db, provider, current) }); err != nil {
 			return err
 		}
 	}
@@ -113,11 +113,22 @@ func (s *Store) newer(ctx context.Context, db *sql.DB, current, target int64) er
 	return nil
 }
 
-// up migrates, and notes which programs can use the database from now on.
-func (s *Store) up(ctx context.Context, db *sql.DB, provider *goose.Provider) error {
+// up migrates, and notes which programs can use the database from now on: before
+// that, too, or one that is killed in between leaves tables that an older program
+// takes for usable.
+func (s *Store) up(ctx context.Context, db *sql.DB, provider *goose.Provider, current int64) error {
+	if current > 0 { // the first migration makes the table
+		if err := s.noteNeeds(ctx, db); err != nil {
+			return err
+		}
+	}
 	if _, err := provider.Up(ctx); err != nil {
 		return translate("migrate the database", err)
 	}
+	return s.noteNeeds(ctx, db)
+}
+
+func (s *Store) noteNeeds(ctx context.Context, db *sql.DB) error {
 	needs, err := s.Needs()
 	if err != nil {
 		return err

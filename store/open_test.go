@@ -3,12 +3,14 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -63,6 +65,37 @@ func TestMigrate_UsesTheDatabaseOfANewerProgramUnlessThatNeedsIt(t *testing.T) {
 			_, _, err = s.Version(t.Context())
 			wantKind(t, err, domain.KindConflict)
 		})
+	})
+}
+
+// The last of its migrations fails, as if it were killed there.
+func TestMigrate_InterruptedKeepsOutProgramsThatCannotUseWhatIsDone(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, older *store.Store) {
+		migrations := fstest.MapFS{
+			"9998_more.sql": {Data: []byte("-- +goose Up\n-- needs 9998: an older program does not know these rows.\nCREATE TABLE more (id text);\n")},
+			"9999_bad.sql":  {Data: []byte("-- +goose Up\nINSERT INTO nowhere VALUES (1);\n")},
+		}
+		files, err := fs.Glob(storetest.Migrations(), "*.sql")
+		must(t, err)
+		for _, name := range files {
+			text, err := fs.ReadFile(storetest.Migrations(), name)
+			must(t, err)
+			migrations[name] = &fstest.MapFile{Data: text}
+		}
+		options := storetest.Options(storetest.URL(older))
+		options.Migrations = migrations
+		newer, err := store.Open(t.Context(), options)
+		must(t, err)
+		defer newer.Close()
+		if err := newer.Migrate(t.Context(), storetest.Upgrade); err == nil {
+			t.Fatal("the migration did not fail")
+		}
+		if n := count(t, older, "SELECT count(*) FROM more"); n != 0 {
+			t.Fatal("its first step is not done")
+		}
+		wantKind(t, older.Migrate(t.Context(), storetest.Upgrade), domain.KindConflict)
+		_, _, err = older.Version(t.Context())
+		wantKind(t, err, domain.KindConflict)
 	})
 }
 
