@@ -134,6 +134,15 @@ func (r Ratchet) LinkDevice(ctx context.Context, t domain.Tenure, jid string) (e
 // Wipe deletes a device and all of its keys. The contract is worker.Ratchet's.
 func (r Ratchet) Wipe(ctx context.Context, t domain.Tenure, jid string) (err error) {
 	defer translated("wipe device", &err)
+	own, err := r.s.deviceOfTerm(ctx, t)
+	if err != nil {
+		return err
+	}
+	if own == jid { // of years, they may be too many for one statement
+		if err := r.s.removeBit(ctx, t, jid, removeKeys, jid); err != nil {
+			return err
+		}
+	}
 	return r.s.session(ctx, func(c session) error {
 		var bound bool
 		var in batch

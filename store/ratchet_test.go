@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"go.mau.fi/whatsmeow/types"
 
 	"flowhq/domain"
+	"flowhq/store"
 	"flowhq/store/storetest"
 )
 
@@ -186,6 +188,50 @@ func TestBuffered_KeepsAPlaintextUntilItIsCleared(t *testing.T) {
 			t.Errorf("cleared: %q %v %v, want a nil plaintext", text, ok, err)
 		}
 	})
+}
+
+// manyKeys stores what a device has after years, of each kind so many.
+func manyKeys(t testing.TB, s *store.Store, device string, n int) {
+	t.Helper()
+	each := "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) "
+	exec(t, s, each+"INSERT INTO whatsmeow_sessions (our_jid, their_id, session) SELECT $1, 'c' || i, $3 FROM n", device, n, []byte("session"))
+	exec(t, s, each+"INSERT INTO whatsmeow_identity_keys (our_jid, their_id, identity) SELECT $1, 'c' || i, $3 FROM n", device, n, make([]byte, 32))
+	exec(t, s, each+"INSERT INTO whatsmeow_privacy_tokens (our_jid, their_jid, token, timestamp) SELECT $1, 'c' || i, $3, 1 FROM n", device, n, []byte("token"))
+}
+
+// Of several hundred thousand one statement deletes none before it times out.
+func TestWipe_DeletesManyKeysInTransactionsOfTheirOwn(t *testing.T) {
+	w := onPostgres(t)
+	manyKeys(t, w.Store, jid, 2500)
+	other := storetest.Serve(t, w.Store, storetest.NewTenant(t, w.Store))
+	storetest.Device(t, w.Store, other, otherJID)
+	manyKeys(t, w.Store, otherJID, 10)
+	left := func(device string) (n int) {
+		for _, table := range []string{"whatsmeow_sessions", "whatsmeow_identity_keys", "whatsmeow_privacy_tokens"} {
+			n += count(t, w.Store, "SELECT count(*) FROM "+table+" WHERE our_jid = $1", device)
+		}
+		return n
+	}
+	// Somebody is in the way of the last step.
+	reader, err := db(w).BeginTx(t.Context(), nil)
+	must(t, err)
+	defer reader.Rollback() //nolint:errcheck // done below
+	_, err = reader.ExecContext(t.Context(), "SELECT 1 FROM whatsmeow_device WHERE jid = $1 FOR KEY SHARE", jid)
+	must(t, err)
+	wiped := make(chan error, 1)
+	go func() { wiped <- w.Ratchet().Wipe(context.Background(), w.tenure, jid) }()
+	waitForLock(t, w)
+	if n := left(jid); n != 0 {
+		t.Errorf("%d of 7500 keys are left when only the device itself is", n)
+	}
+	if l := leaseOf(t, w.Store, w.tenant.ID); l.DeviceJID != jid {
+		t.Errorf("it counts as not linked before it is wiped: %+v", l)
+	}
+	must(t, reader.Rollback())
+	must(t, <-wiped)
+	if n := left(otherJID); n != 30 {
+		t.Errorf("of another tenant %d of 30 keys are left", n)
+	}
 }
 
 func TestWipe_LetsTheNextOwnerShowACode(t *testing.T) {

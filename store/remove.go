@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 
@@ -12,8 +13,8 @@ import (
 )
 
 // A tenant is removed by whoever holds its lease: the fence around the WhatsApp
-// tables lets nobody else delete its device. What grows with its customers goes
-// first, in short transactions of their own, so that years of messages need
+// tables lets nobody else delete its device. What grows with its customers, the
+// keys of its device too, goes first, in short transactions of their own, so that years of messages need
 // neither a statement nor a transaction that lasts, and a removal that is
 // interrupted goes on where it was. The rest goes in one transaction.
 
@@ -24,27 +25,29 @@ const (
 	longHistory = 10 * removeBatch
 )
 
-// grows are the tables that do, with the column that follows the tenant in their key.
-var grows = []struct{ table, key string }{{"message_logs", "id"}, {"outbox", "id"}, {"inbound_seen", "wa_key"}, {"inbound_quarantine", "id"},
-	{"conversations", "contact"}, {"appointments", "id"}, {"customers", "id"}, {"tenant_events", "id"}, {"lease_terms", "epoch"}}
+// growing is a table that does, with the column that says of whom a row is and
+// those that follow it in the key.
+type growing struct{ table, of, key string }
 
 var (
-	removeSome = func() (all []*query) {
-		for _, g := range grows {
-			// The order is that of the key: without it a tenant of which nothing is left
-			// may be looked for in all rows of the table.
-			some := fmt.Sprintf(`SELECT ROW FROM %s WHERE tenant_id = $1 ORDER BY tenant_id, %s LIMIT %d`, g.table, g.key, removeBatch)
-			all = append(all, statements(
-				`DELETE FROM `+g.table+` WHERE ctid = ANY(ARRAY(`+strings.Replace(some, "ROW", "ctid", 1)+`))`,
-				sqliteText(`DELETE FROM `+g.table+` WHERE rowid IN (`+strings.Replace(some, "ROW", "rowid", 1)+`)`)))
-		}
-		return all
-	}()
+	// grows has the tenant in that column, growsOfDevice the device.
+	grows = []growing{{"message_logs", "tenant_id", "id"}, {"outbox", "tenant_id", "id"}, {"inbound_seen", "tenant_id", "wa_key"},
+		{"inbound_quarantine", "tenant_id", "id"}, {"conversations", "tenant_id", "contact"}, {"appointments", "tenant_id", "id"},
+		{"customers", "tenant_id", "id"}, {"tenant_events", "tenant_id", "id"}, {"lease_terms", "tenant_id", "epoch"}}
+	growsOfDevice = []growing{{"whatsmeow_sessions", "our_jid", "their_id"}, {"whatsmeow_identity_keys", "our_jid", "their_id"},
+		{"whatsmeow_privacy_tokens", "our_jid", "their_jid"}, {"whatsmeow_sender_keys", "our_jid", "chat_id, sender_id"},
+		{"whatsmeow_event_buffer", "our_jid", "ciphertext_hash"}, {"whatsmeow_pre_keys", "jid", "key_id"},
+		{"whatsmeow_app_state_mutation_macs", "jid", "name, version, index_mac"}}
+
+	removeSome, removeKeys = deletions(grows), deletions(growsOfDevice)
 
 	hasLongHistory = func() *query {
 		var rows []string
 		for _, g := range grows {
-			rows = append(rows, fmt.Sprintf(`(SELECT 1 FROM %s WHERE tenant_id = $1 ORDER BY tenant_id, %s LIMIT 1 OFFSET %d)`, g.table, g.key, longHistory))
+			rows = append(rows, `(`+g.some("1", `$1`, 1)+fmt.Sprintf(` OFFSET %d)`, longHistory))
+		}
+		for _, g := range growsOfDevice {
+			rows = append(rows, `(`+g.some("1", `(SELECT device_jid FROM leases WHERE tenant_id = $1)`, 1)+fmt.Sprintf(` OFFSET %d)`, longHistory))
 		}
 		return statement(`SELECT coalesce(` + strings.Join(rows, ", ") + `) IS NOT NULL`)
 	}()
@@ -73,20 +76,64 @@ var (
 	wipePreKeys = statement(`DELETE FROM prekeys WHERE tenant_id = $1`)
 )
 
+// some selects rows in the order of the key: without it a tenant of which nothing
+// is left may be looked for in all rows of the table.
+func (g growing) some(what, of string, limit int) string {
+	return fmt.Sprintf(`SELECT %s FROM %s WHERE %s = %s ORDER BY %s, %s LIMIT %d`, what, g.table, g.of, of, g.of, g.key, limit)
+}
+
+// deletions are statements that delete a batch of each table; $1 is of whom.
+func deletions(tables []growing) (all []*query) {
+	for _, g := range tables {
+		all = append(all, statements(
+			`DELETE FROM `+g.table+` WHERE ctid = ANY(ARRAY(`+g.some("ctid", `$1`, removeBatch)+`))`,
+			sqliteText(`DELETE FROM `+g.table+` WHERE rowid IN (`+g.some("rowid", `$1`, removeBatch)+`)`)))
+	}
+	return all
+}
+
 // removeHistory deletes what grows, as far as it comes before ctx ends.
 func (s *Store) removeHistory(ctx context.Context, t domain.Tenure) error {
-	for _, some := range removeSome {
+	if err := s.removeBit(ctx, t, "", removeSome, t.TenantID); err != nil {
+		return err
+	}
+	device, err := s.deviceOfTerm(ctx, t)
+	if err != nil || device == "" {
+		return err
+	}
+	return s.removeBit(ctx, t, device, removeKeys, device)
+}
+
+// removeBit deletes bit by bit what is of a tenant or of its device, each bit
+// under the fence.
+func (s *Store) removeBit(ctx context.Context, t domain.Tenure, device string, deletions []*query, of any) error {
+	for _, some := range deletions {
 		for n := int64(removeBatch); n >= removeBatch; {
 			n = 0
 			var b batch
-			b.fence(t, "")
-			b.counted(&n, some, t.TenantID)
+			b.fence(t, device)
+			b.counted(&n, some, of)
 			if err := s.runBatch(ctx, &b); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// deviceOfTerm is the device that the lease of a tenure names, if any.
+func (s *Store) deviceOfTerm(ctx context.Context, t domain.Tenure) (jid string, err error) {
+	var device sql.NullString
+	var b batch
+	b.fence(t, "")
+	b.read(func(found rows) error {
+		if !found.Next() {
+			return orElse(found.Err(), domain.ErrFenced)
+		}
+		return found.Scan(&device)
+	}, loadDevice, t.TenantID)
+	err = s.runBatch(ctx, &b)
+	return device.String, err
 }
 
 // removeTenant deletes what is left of a tenant.

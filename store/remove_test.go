@@ -10,10 +10,14 @@ import (
 	"flowhq/store/storetest"
 )
 
-// serveHistory makes a tenant with so many messages and returns its tenure.
-func serveHistory(t testing.TB, s *store.Store, messages int) domain.Tenure {
+// serveHistory makes a tenant with so many messages and keys of each kind, and
+// returns its tenure.
+func serveHistory(t testing.TB, s *store.Store, messages, keys int) domain.Tenure {
 	t.Helper()
-	tenure := storetest.Serve(t, s, storetest.NewTenant(t, s))
+	tenant := storetest.NewTenant(t, s)
+	tenure, device := storetest.Serve(t, s, tenant), tenant.ID.String()+":1@s.whatsapp.net"
+	storetest.Device(t, s, tenure, device)
+	manyKeys(t, s, device, keys)
 	id := "gen_random_uuid()"
 	if _, dialect := s.DBForWhatsApp(); dialect == "sqlite" {
 		id = "lower(hex(randomblob(16)))"
@@ -31,7 +35,7 @@ func TestCommandDone_RemovesALongHistoryInManyShortAttempts(t *testing.T) {
 			messages = 60_000 // it is faster
 		}
 		storetest.Replica(t, s, "a")
-		alike, tenure := serveHistory(t, s, messages), serveHistory(t, s, messages)
+		alike, tenure := serveHistory(t, s, messages, messages/3), serveHistory(t, s, messages, messages/3)
 		began := time.Now()
 		must(t, s.Leases().CommandDone(t.Context(), alike, domain.CommandDelete, false))
 		patience := time.Since(began) / 3
@@ -44,8 +48,9 @@ func TestCommandDone_RemovesALongHistoryInManyShortAttempts(t *testing.T) {
 			cancel()
 			done = err == nil
 		}
-		if left := count(t, s, "SELECT count(*) FROM message_logs"); !done || left != 0 {
-			t.Errorf("after %d attempts of %v %d of %d messages are left", attempts, patience, left, messages)
+		left, keys := count(t, s, "SELECT count(*) FROM message_logs"), count(t, s, "SELECT count(*) FROM whatsmeow_sessions")
+		if !done || left != 0 || keys != 0 {
+			t.Errorf("after %d attempts of %v %d of %d messages and %d of %d sessions are left", attempts, patience, left, messages, keys, messages/3)
 		}
 		_, err := s.Tenants().Get(t.Context(), tenure.TenantID)
 		wantKind(t, err, domain.KindNotFound)
@@ -84,9 +89,14 @@ func TestCommandDone_TakesWithItWhatIsAcceptedMeanwhile(t *testing.T) {
 }
 
 func TestDelete_LeavesALongHistoryToAReplica(t *testing.T) {
+	t.Run("messages", func(t *testing.T) { leavesToAReplica(t, 10_001, 1) })
+	t.Run("keys", func(t *testing.T) { leavesToAReplica(t, 1, 10_001) })
+}
+
+func leavesToAReplica(t *testing.T, messages, keys int) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		storetest.Replica(t, s, "a")
-		tenure := serveHistory(t, s, 10_001)
+		tenure := serveHistory(t, s, messages, keys)
 		must(t, s.Leases().Release(t.Context(), []domain.Tenure{tenure}, 0))
 		done, err := s.Tenants().Delete(t.Context(), tenure.TenantID)
 		if err != nil || done {

@@ -24,6 +24,9 @@ type fleet struct {
 	opened   []opening
 	online   map[uuid.UUID]PhoneHandler           // by tenant
 	refuses  func(replica, tenant uuid.UUID) bool // WhatsApp does not let this one in from there
+	unlinks  uuid.UUID                            // the tenant that WhatsApp has unlinked
+	holds    bool                                 // the keys of a device cannot be deleted
+	forgot   []uuid.UUID                          // tenants whose keys were deleted
 	due      map[uuid.UUID]domain.Outbound        // by tenant
 	sendFor  time.Duration                        // how long WhatsApp takes to acknowledge
 	cutOff   int                                  // sends whose connection was closed meanwhile
@@ -33,7 +36,6 @@ type fleet struct {
 	nonces   map[uuid.UUID][]byte                 // by replica
 	away     outage
 	done     map[uuid.UUID]int // commands carried out, by tenant
-	kept     error             // why the keys of a device cannot be deleted
 	unheard  int               // so many acknowledgements of a command are lost
 	version  time.Time         // when the tenants were configured last
 	wakes    chan uuid.UUID    // hints, for all
@@ -201,7 +203,9 @@ func (f fakePhones) Open(ctx context.Context, _ domain.TenantProfile, t domain.T
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.opened = append(f.opened, opening{t.Replica, t.TenantID, time.Now()})
-	if f.refuses(t.Replica, t.TenantID) {
+	if f.unlinks == t.TenantID {
+		go h.Gone(domain.ReasonLoggedOut, "")
+	} else if f.refuses(t.Replica, t.TenantID) {
 		delete(f.online, t.TenantID)
 		go h.Gone(domain.ReasonUnavailable, "")
 	} else {
@@ -214,10 +218,12 @@ func (f fakePhones) Open(ctx context.Context, _ domain.TenantProfile, t domain.T
 func (f fakePhones) Forget(_ context.Context, t domain.Tenure, _ string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.kept == nil {
-		f.rows[t.TenantID].DeviceJID = ""
+	if f.holds {
+		return errSilent
 	}
-	return f.kept
+	f.forgot = append(f.forgot, t.TenantID)
+	f.rows[t.TenantID].DeviceJID = ""
+	return nil
 }
 
 type fakePhone struct {

@@ -110,32 +110,19 @@ func (r *runner) goodbye(c domain.Command, phone Phone) bool {
 			r.logger.Warn("WhatsApp was not told of the unlinking", "error", err)
 		}
 	}
-	forgotten := r.forget()
+	err := r.dropKeys(context.WithoutCancel(r.ctx))
+	if err != nil {
+		r.rests = removeAgain
+		r.logger.Error("the keys of the linked phone are not deleted yet; it goes on later", "after", removeAgain, "error", err)
+	}
 	switch {
 	case c == domain.CommandDelete:
 		r.remove()
-	case forgotten:
+	case err == nil: // else the tenant still has a phone, and nobody may be told otherwise
 		r.report(domain.LinkReport{Event: domain.EventReset, Unlinked: true, Reason: domain.ReasonNone})
 		r.acknowledge(c, false)
 	}
 	r.cancel(errReleased)
-	return true
-}
-
-// forget deletes the keys of the device. When it fails, the tenant still has a
-// phone: nobody may be told otherwise, and another owner tries again.
-func (r *runner) forget() bool {
-	if r.jid == "" {
-		return true
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.ctx), removeDeadline)
-	defer cancel()
-	if err := r.svc.Phones.Forget(ctx, r.tenure, r.jid); err != nil {
-		r.rests = removeAgain
-		r.logger.Error("the keys of the linked phone are not deleted yet; it goes on later", "after", removeAgain, "error", err)
-		return false
-	}
-	r.jid = ""
 	return true
 }
 

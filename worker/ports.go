@@ -138,8 +138,9 @@ type Ratchet interface {
 	// HasPNSessions reports whether sessions are stored under a phone number,
 	// as "<digits>" without device, so that a migration to the LID is due.
 	HasPNSessions(ctx context.Context, jid, user string) (bool, error)
-	// Wipe deletes a device and all of its keys; from then on the tenant counts
-	// as not linked.
+	// Wipe deletes a device and all of its keys, the keys in steps; from then on
+	// the tenant counts as not linked. An error may leave some of the keys, and
+	// the next call goes on.
 	Wipe(ctx context.Context, t domain.Tenure, jid string) error
 	// Sweep deletes buffered hashes older than the age, of all devices.
 	Sweep(ctx context.Context, age time.Duration) error

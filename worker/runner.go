@@ -37,7 +37,8 @@ type runner struct {
 	restarted time.Time
 	rests     time.Duration // how long nobody takes the tenant after this tenure
 	rounds    int
-	linkedAt  time.Time // when a phone was linked that has not connected yet
+	unlinked  *domain.LinkReport // what is to be told once the keys of a device are deleted that WhatsApp has unlinked
+	linkedAt  time.Time          // when a phone was linked that has not connected yet
 	backoff   reconnectDelay
 	failures  int           // of the tenant to connect, on replicas before this one
 	lost      domain.Reason // why it is not connected
@@ -137,6 +138,9 @@ func (r *runner) pause(wait time.Duration) {
 
 // serve holds one connection and returns how long to wait before the next.
 func (r *runner) serve() time.Duration {
+	if r.unlinked != nil {
+		return r.forget()
+	}
 	if r.awaitTurn() != nil {
 		return 0
 	}
@@ -353,18 +357,6 @@ func (r *runner) wasReplaced(detail string) time.Duration {
 	at := domain.Now().Add(wait)
 	r.report(domain.LinkReport{Event: domain.EventLost, Reason: domain.ReasonReplaced, Detail: detail, RetryAt: &at})
 	return wait
-}
-
-// unlink forgets a device that WhatsApp no longer accepts.
-func (r *runner) unlink(reason domain.Reason, detail string) time.Duration {
-	if !r.forget() { // whoever logs in next is told the same
-		r.cancel(errReleased)
-		return 0
-	}
-	r.report(domain.LinkReport{Event: domain.EventFailed, Unlinked: true, Reason: reason, Detail: detail, LastError: string(reason)})
-	r.acknowledge(domain.CommandNone, false)
-	r.cancel(errReleased)
-	return 0
 }
 
 // rest ends the tenure: trying again would do harm or nobody is there.
