@@ -14,6 +14,7 @@ const (
 	HealthUnsure      Health = "unsure"      // connected, but WhatsApp does not answer
 	HealthRetrying    Health = "retrying"    // the connection was lost and comes back by itself
 	HealthUnreachable Health = "unreachable" // the same, but no replica could connect it while others connect
+	HealthUnreadable  Health = "unreadable"  // no replica could read its stored settings
 	HealthPaused      Health = "paused"      // stopped by a person
 	HealthExpired     Health = "expired"     // nobody scanned in time
 	HealthLoggedOut   Health = "logged_out"  // unlinked on the phone
@@ -27,7 +28,7 @@ const (
 
 // Healths lists every health, for tests and documentation.
 func Healths() []Health {
-	return []Health{HealthNew, HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthActive, HealthUnsure, HealthRetrying, HealthUnreachable, HealthPaused, HealthExpired,
+	return []Health{HealthNew, HealthStarting, HealthScan, HealthPasskey, HealthLinking, HealthActive, HealthUnsure, HealthRetrying, HealthUnreachable, HealthUnreadable, HealthPaused, HealthExpired,
 		HealthLoggedOut, HealthBanned, HealthRestricted, HealthReplaced, HealthOutdated, HealthPairFailed, HealthError}
 }
 
@@ -86,8 +87,11 @@ func (v TenantView) active() Health {
 
 // lost is the health of a tenant whose connection is tried again.
 func (v TenantView) lost() Health {
-	if v.Session.Reason == ReasonUnreachable {
+	switch v.Session.Reason {
+	case ReasonUnreachable:
 		return HealthUnreachable
+	case ReasonUnreadable:
+		return HealthUnreadable
 	}
 	return HealthRetrying
 }

@@ -20,6 +20,7 @@ const (
 	ReasonStopped      Reason = "stopped"         // a person stopped it
 	ReasonDatabase     Reason = "database"        // our database does not answer
 	ReasonUnreachable  Reason = "unreachable"     // several replicas tried in vain while their other tenants are connected
+	ReasonUnreadable   Reason = "unreadable"      // its stored settings cannot be read by this program
 	ReasonClientFailed Reason = "client_failed"   // anything else that WhatsApp refused
 )
 
@@ -54,6 +55,7 @@ var reasons = map[Reason]reasonFacts{
 	ReasonStopped:      {RemedyStop, "Stopped.", "Imesimamishwa."},
 	ReasonDatabase:     {RemedyRetry, "The database does not answer. It will be tried again by itself.", "Hifadhidata haijibu. Itajaribiwa tena yenyewe."},
 	ReasonUnreachable:  {RemedyRetry, "Other numbers connect to WhatsApp, this one does not. It will be tried again by itself.", "Namba nyingine zinaungana na WhatsApp, hii haiungani. Itajaribiwa tena yenyewe."},
+	ReasonUnreadable:   {RemedyRetry, "The stored settings of this business cannot be read. The operator has to mend them or to update Flow HQ; it is tried again by itself.", "Mipangilio ya biashara hii haisomeki. Msimamizi anapaswa kuirekebisha au kusasisha Flow HQ; itajaribiwa tena yenyewe."},
 	ReasonClientFailed: {RemedyRetry, "WhatsApp refused the connection. It will be tried again by itself.", "WhatsApp imekataa muunganisho. Utajaribiwa tena wenyewe."},
 }
 

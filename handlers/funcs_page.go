@@ -140,7 +140,7 @@ func nextAction(h domain.Health) *stepAction {
 		return &stepAction{"start", "next." + string(h) + ".do"}
 	case domain.HealthPaused, domain.HealthReplaced, domain.HealthOutdated, domain.HealthError, domain.HealthBanned:
 		return &stepAction{"start", "next." + string(h) + ".do"}
-	case domain.HealthRetrying, domain.HealthUnreachable, domain.HealthUnsure:
+	case domain.HealthRetrying, domain.HealthUnreachable, domain.HealthUnreadable, domain.HealthUnsure:
 		return &stepAction{"restart", "next." + string(h) + ".do"}
 	}
 	return nil

@@ -66,11 +66,7 @@ func (o Operations) rows(ctx context.Context, ids []uuid.UUID, midnight time.Tim
 		if !ok {
 			continue
 		}
-		v, err := row.view()
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, domain.TenantRow{TenantView: v, InToday: today[id].Received, OutToday: today[id].Sent})
+		found = append(found, domain.TenantRow{TenantView: row.shown(), InToday: today[id].Received, OutToday: today[id].Sent})
 	}
 	return found, nil
 }

@@ -15,7 +15,7 @@ type Profiles struct{ s *Store }
 // Profiles returns the store as the profiles of the worker.
 func (s *Store) Profiles() Profiles { return Profiles{s} }
 
-// Profiles returns the tenants with these ids; unknown ids are left out.
+// Profiles returns the tenants with these ids. The contract is worker.Profiles'.
 func (p Profiles) Profiles(ctx context.Context, ids []uuid.UUID) (found []domain.TenantProfile, err error) {
 	defer translated("read tenants", &err)
 	if len(ids) == 0 {
@@ -37,7 +37,8 @@ func (p Profiles) Profiles(ctx context.Context, ids []uuid.UUID) (found []domain
 		}
 		v, err := row.view()
 		if err != nil {
-			return nil, err
+			p.s.logger.Error("a tenant is not served, because its stored settings cannot be read", "tenant", row.ID, "error", err)
+			continue
 		}
 		found = append(found, domain.TenantProfile{TenantView: v, Key: row.WAKey})
 	}

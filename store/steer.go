@@ -72,8 +72,7 @@ func lockForSteering(ctx context.Context, c session, id uuid.UUID) (row *tenantR
 	if err := c.run(ctx, &in); err != nil {
 		return nil, v, err
 	}
-	v, err = row.view()
-	return row, v, err
+	return row, row.shown(), nil
 }
 
 // wish is what the lease row tells the owner, or the one to come.

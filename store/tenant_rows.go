@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -96,7 +97,8 @@ type replicaRow struct {
 	Name string    `bun:"name"`
 }
 
-// view is the tenant as people see it. All of its rows must be loaded.
+// view is the tenant as people see it. All of its rows must be loaded. With an
+// error, which says what cannot be read of its settings, it is the rest.
 func (t *tenantRow) view() (domain.TenantView, error) {
 	v := domain.TenantView{
 		Tenant: domain.Tenant{ID: t.ID, Name: t.Name, Phone: domain.Phone(t.Phone), Status: domain.TenantStatus(t.Status),
@@ -116,13 +118,28 @@ func (t *tenantRow) view() (domain.TenantView, error) {
 func (c *configRow) config() (domain.TenantConfig, error) {
 	out := domain.TenantConfig{TenantID: c.TenantID, Template: domain.TemplateType(c.Template), BusinessName: c.BusinessName, Address: c.Address,
 		Language: domain.Language(c.Language), Timezone: c.Timezone, BotEnabled: c.BotEnabled, UpdatedAt: c.UpdatedAt.UTC()}
-	if err := json.Unmarshal([]byte(c.Hours), &out.Hours); err != nil {
-		return out, fmt.Errorf("stored opening hours of %s: %w", c.TenantID, err)
-	}
-	if err := json.Unmarshal([]byte(c.Services), &out.Services); err != nil {
-		return out, fmt.Errorf("stored services of %s: %w", c.TenantID, err)
+	if err := errors.Join(decode("hours_json", c.Hours, &out.Hours), decode("services_json", c.Services, &out.Services)); err != nil {
+		return out, &domain.Error{Kind: domain.KindConflict, Message: "The stored settings of this tenant cannot be read, so they are not changed.", Err: err}
 	}
 	return out, nil
+}
+
+// decode reads a column that a person may have edited, or to which a newer
+// program may have stored more than this one knows.
+func decode[T any](column, text string, into *T) error {
+	var value T
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		return fmt.Errorf("%s: %w", column, err)
+	}
+	*into = value
+	return nil
+}
+
+// shown is view for lists and pages: they are worth more without a tenant's
+// settings than not at all.
+func (t *tenantRow) shown() domain.TenantView {
+	v, _ := t.view()
+	return v
 }
 
 func (w *sessionRow) session() domain.WhatsAppSession {

@@ -70,7 +70,7 @@ func (t Tenants) Get(ctx context.Context, id uuid.UUID) (v domain.TenantView, er
 	if err != nil {
 		return v, err
 	}
-	return row.view()
+	return row.shown(), nil
 }
 
 // List returns tenants, newest first. The contract is handlers.Tenants'.
@@ -78,7 +78,7 @@ func (t Tenants) List(ctx context.Context, f domain.TenantFilter, q domain.PageQ
 	defer translated("list tenants", &err)
 	var rows []*tenantRow
 	return readPage(ctx, t.s.filtered(viewQuery(t.s.read, &rows), f), &rows, "t.id", q,
-		func(r *tenantRow) uuid.UUID { return r.ID }, (*tenantRow).view)
+		func(r *tenantRow) uuid.UUID { return r.ID }, sure((*tenantRow).shown))
 }
 
 // Update changes a tenant's name, number and configuration. The contract is

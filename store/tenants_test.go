@@ -3,6 +3,8 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -312,6 +314,51 @@ func TestDelete_LeavesOtherTenantsAlone(t *testing.T) {
 		}
 		if _, err := w.Tenants().Get(t.Context(), other.ID); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Somebody has edited it by hand, or a newer program stores another form of it.
+func TestTenants_OneWhoseSettingsCannotBeReadKeepsNoOther(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		var log strings.Builder
+		options := storetest.Options(storetest.URL(s))
+		options.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		watched, err := store.Open(t.Context(), options)
+		must(t, err)
+		defer watched.Close()
+		for _, column := range []string{"hours_json", "services_json"} {
+			broken, sound := storetest.NewTenant(t, s), storetest.NewTenant(t, s)
+			exec(t, s, "UPDATE tenant_configs SET "+column+" = '\"always\"' WHERE tenant_id = $1", broken.ID)
+			profiles, err := watched.Profiles().Profiles(t.Context(), []uuid.UUID{broken.ID, sound.ID})
+			must(t, err)
+			if len(profiles) != 1 || profiles[0].ID != sound.ID {
+				t.Errorf("%s: the profiles are %+v, want the sound one", column, profiles)
+			}
+			if line := log.String(); !strings.Contains(line, broken.ID.String()) || !strings.Contains(line, column) || strings.Contains(line, sound.ID.String()) {
+				t.Errorf("%s: the log says %q, want the tenant and the column", column, line)
+			}
+			log.Reset()
+
+			everybody := domain.TenantFilter{Scope: everywhere}
+			rows, err := s.Operations().Rows(t.Context(), everybody, noon, domain.PageQuery{})
+			must(t, err)
+			list, err := s.Tenants().List(t.Context(), everybody, domain.PageQuery{})
+			must(t, err)
+			if !slices.ContainsFunc(rows.Items, func(r domain.TenantRow) bool { return r.ID == broken.ID }) ||
+				!slices.ContainsFunc(list.Items, func(v domain.TenantView) bool { return v.ID == broken.ID }) {
+				t.Errorf("%s: the lists leave it out", column)
+			}
+			page, err := s.Tenants().Get(t.Context(), broken.ID)
+			must(t, err)
+			if page.Name != broken.Name || page.Config.Timezone != broken.Config.Timezone {
+				t.Errorf("%s: its page shows %+v", column, page)
+			}
+			start(t, s, broken.ID)
+			wantUnchanged(t, s, func() { // what it cannot read it must not overwrite
+				_, err := s.Tenants().Update(t.Context(), broken.ID, func(*domain.TenantView) error { return nil })
+				wantKind(t, err, domain.KindConflict)
+			})
 		}
 	})
 }

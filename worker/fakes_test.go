@@ -24,6 +24,7 @@ type fleet struct {
 	opened   []opening
 	online   map[uuid.UUID]PhoneHandler           // by tenant
 	refuses  func(replica, tenant uuid.UUID) bool // WhatsApp does not let this one in from there
+	riddles  map[uuid.UUID]bool                   // tenants whose settings cannot be read
 	unlinks  uuid.UUID                            // the tenant that WhatsApp has unlinked
 	holds    bool                                 // the keys of a device cannot be deleted
 	forgot   []uuid.UUID                          // tenants whose keys were deleted
@@ -134,7 +135,12 @@ func (f fakeProfiles) Profiles(ctx context.Context, ids []uuid.UUID) (all []doma
 	if err := f.lag(ctx); err != nil {
 		return nil, err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, id := range ids {
+		if f.riddles[id] {
+			continue
+		}
 		all = append(all, domain.TenantProfile{TenantView: domain.TenantView{Tenant: domain.Tenant{ID: id}, Config: domain.TenantConfig{UpdatedAt: f.version}}})
 	}
 	return all, nil

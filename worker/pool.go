@@ -221,11 +221,15 @@ func (p *Pool) serve(ctx context.Context, leases []domain.Lease, heard map[uuid.
 	for _, t := range profiles {
 		byID[t.ID] = t
 	}
+	var unreadable []domain.Lease
 	for _, l := range leases {
-		if t, ok := byID[l.TenantID]; ok {
+		if t, ok := byID[l.TenantID]; ok || unlinks(l.Command) { // for that nothing has to be known of the tenant
 			p.begin(l, t, heard[l.TenantID])
+		} else {
+			unreadable = append(unreadable, l)
 		}
 	}
+	p.passOnUnreadable(unreadable)
 }
 
 func (p *Pool) begin(l domain.Lease, t domain.TenantProfile, heard time.Time) {

@@ -58,7 +58,8 @@ type Leases interface {
 
 // Profiles reads what a runner has to know of its tenant.
 type Profiles interface {
-	// Profiles returns the tenants with these ids; unknown ids are left out.
+	// Profiles returns the tenants with these ids; unknown ids are left out, and
+	// so are tenants whose stored settings this program cannot read.
 	Profiles(ctx context.Context, ids []uuid.UUID) ([]domain.TenantProfile, error)
 	// LastHeard says when a customer last wrote to each of these tenants, where
 	// that is long ago to the hour. Those to whom nobody wrote are left out.

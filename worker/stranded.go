@@ -72,6 +72,31 @@ func (p *Pool) giveBack(ctx context.Context, r *runner) error {
 	return p.svc.Leases.Release(ctx, []domain.Tenure{r.tenure}, r.rests)
 }
 
+func unlinks(c domain.Command) bool { return c == domain.CommandReset || c == domain.CommandDelete }
+
+// passOnUnreadable leaves tenants to other replicas whose stored settings this
+// program cannot read: a newer program may, and what a person has broken may be
+// mended.
+func (p *Pool) passOnUnreadable(leases []domain.Lease) {
+	for _, l := range leases {
+		p.ending.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), storeDeadline)
+			defer cancel()
+			ttl := p.svc.Settings.Timings.TTL
+			rest := restFor(l.Failures+1, ttl)
+			at := domain.Now().Add(rest)
+			err := p.svc.Reports.Report(ctx, l.Tenure, domain.LinkReport{Event: domain.EventLost, Reason: domain.ReasonUnreadable, RetryAt: &at})
+			if errors.Is(err, domain.ErrFenced) {
+				return // the tenant was removed meanwhile
+			}
+			p.svc.Metrics.PassedOn.Inc()
+			if err := errors.Join(err, p.svc.Leases.PassOn(ctx, l.Tenure, rest, strandedAfter*ttl)); err != nil {
+				p.svc.Logger.Warn("a tenant whose settings cannot be read is not passed on in good order", "tenant", l.TenantID, "error", err)
+			}
+		})
+	}
+}
+
 // passOn leaves the tenant to another replica and tells people when it is tried again.
 func (r *runner) passOn(ctx context.Context) error {
 	ttl, failures := r.svc.Settings.Timings.TTL, r.failures+1

@@ -161,3 +161,45 @@ func TestPool_AfterAnOutageNothingIsPassedOn(t *testing.T) {
 		}
 	})
 }
+
+func TestPool_ATenantWhoseSettingsCannotBeReadKeepsNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := fleetOf(19)
+		victim := f.tenant()
+		f.riddles = map[uuid.UUID]bool{victim: true}
+		p := f.settled(t, DefaultSettings())
+		if held, connected := p.Held(); held != 19 || connected != 19 {
+			t.Errorf("%d tenants are held and %d connected, want the other 19", held, connected)
+		}
+		if l := f.lease(victim); l.Replica != uuid.Nil || l.Failures != 1 {
+			t.Errorf("the lease is %+v, want it given up once", l)
+		}
+		if said := f.said(victim); said.Event != domain.EventLost || said.Reason != domain.ReasonUnreadable || said.RetryAt == nil {
+			t.Errorf("people are told %+v, want why and when it is tried again", said)
+		}
+		time.Sleep(3 * time.Hour)
+		if n := len(f.reports[victim]); n < 5 || n > 20 {
+			t.Errorf("within three hours it was tried %d times, want it ever more seldom", n)
+		}
+		f.set(func() { f.riddles = nil })
+		time.Sleep(32 * time.Minute)
+		if said := f.said(victim); said.Event != domain.EventConnected {
+			t.Errorf("once they are mended people are told %+v", said)
+		}
+	})
+}
+
+func TestPool_ATenantWhoseSettingsCannotBeReadCanBeDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet()
+		victim := f.tenant()
+		f.riddles = map[uuid.UUID]bool{victim: true}
+		f.rows[victim].Command, f.rows[victim].Wanted = domain.CommandDelete, false
+		f.settled(t, DefaultSettings())
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.done[victim] != 1 || len(f.forgot) != 1 {
+			t.Errorf("the order was carried out %d times and its keys deleted %d times, want once", f.done[victim], len(f.forgot))
+		}
+	})
+}
