@@ -200,7 +200,18 @@ func manyKeys(t testing.TB, s *store.Store, device string, n int) {
 }
 
 // Of several hundred thousand one statement deletes none before it times out.
-func TestWipe_DeletesManyKeysInTransactionsOfTheirOwn(t *testing.T) {
+func TestRatchet_ManyKeysAreDeletedInTransactionsOfTheirOwn(t *testing.T) {
+	for name, end := range map[string]func(w *world) error{
+		"of a device that is wiped": func(w *world) error { return w.Ratchet().Wipe(context.Background(), w.tenure, jid) },
+		"of a tenant that is removed": func(w *world) error {
+			return w.Leases().CommandDone(context.Background(), w.tenure, domain.CommandDelete, false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) { manyKeysEnd(t, end) })
+	}
+}
+
+func manyKeysEnd(t *testing.T, end func(w *world) error) {
 	w := onPostgres(t)
 	manyKeys(t, w.Store, jid, 2500)
 	other := storetest.Serve(t, w.Store, storetest.NewTenant(t, w.Store))
@@ -218,17 +229,17 @@ func TestWipe_DeletesManyKeysInTransactionsOfTheirOwn(t *testing.T) {
 	defer reader.Rollback() //nolint:errcheck // done below
 	_, err = reader.ExecContext(t.Context(), "SELECT 1 FROM whatsmeow_device WHERE jid = $1 FOR KEY SHARE", jid)
 	must(t, err)
-	wiped := make(chan error, 1)
-	go func() { wiped <- w.Ratchet().Wipe(context.Background(), w.tenure, jid) }()
+	ended := make(chan error, 1)
+	go func() { ended <- end(w) }()
 	waitForLock(t, w)
 	if n := left(jid); n != 0 {
 		t.Errorf("%d of 7500 keys are left when only the device itself is", n)
 	}
 	if l := leaseOf(t, w.Store, w.tenant.ID); l.DeviceJID != jid {
-		t.Errorf("it counts as not linked before it is wiped: %+v", l)
+		t.Errorf("it counts as not linked before all is gone: %+v", l)
 	}
 	must(t, reader.Rollback())
-	must(t, <-wiped)
+	must(t, <-ended)
 	if n := left(otherJID); n != 30 {
 		t.Errorf("of another tenant %d of 30 keys are left", n)
 	}
