@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -221,6 +222,11 @@ func TestOutbox_NeverGoesBack(t *testing.T) {
 		}
 	}
 	sending := func(w *world, m domain.Outbound) { must(w.t, w.Ratchet().Save(w.t.Context(), w.tenure, nil, m.ID)) }
+	refused := func(w *world, m domain.Outbound) {
+		if err := w.Ratchet().Save(w.t.Context(), w.tenure, nil, m.ID); !errors.Is(err, domain.ErrSettled) {
+			w.t.Errorf("it may be sent again: %v", err)
+		}
+	}
 	silence := func(w *world, m domain.Outbound) {
 		w.mustReceive(from(m.Contact, uuid.NewString()), func(domain.InboxView) (domain.Decision, error) { return domain.Decision{SilenceChat: true}, nil })
 	}
@@ -237,9 +243,9 @@ func TestOutbox_NeverGoesBack(t *testing.T) {
 		{"a late retry", steps{sending, finish("sent"), finish("queued")}, "sent"},
 		{"a retry after the receipt", steps{sending, tick("delivered"), finish("queued")}, "delivered"},
 		{"an expiry after the receipt", steps{sending, tick("read"), finish("expired")}, "read"},
-		{"marked again after it was sent", steps{sending, finish("sent"), sending}, "sent"},
-		{"a failure stays", steps{finish("failed"), finish("queued"), sending}, "failed"},
-		{"cancelled stays", steps{silence, finish("queued"), sending}, "cancelled"},
+		{"marked again after it was sent", steps{sending, finish("sent"), refused}, "sent"},
+		{"a failure stays", steps{finish("failed"), finish("queued"), refused}, "failed"},
+		{"cancelled stays", steps{silence, finish("queued"), refused}, "cancelled"},
 		{"cancelled, but it was on its way", steps{sending, silence, finish("sent")}, "sent"},
 		{"cancelled, but the receipt came", steps{sending, silence, tick("delivered")}, "delivered"},
 		{"given up, but the receipt came", steps{sending, finish("failed"), tick("delivered")}, "delivered"},
