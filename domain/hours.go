@@ -66,7 +66,7 @@ func (h Hours) IsZero() bool { return h.Week == nil && len(h.Exceptions) == 0 }
 // Open reports whether the business is open at this moment in its location (nil is UTC).
 func (h Hours) Open(at time.Time, loc *time.Location) bool {
 	local := at.In(orUTC(loc))
-	now := Clock(local.Hour()*60 + local.Minute())
+	now := clockOf(local)
 	for _, r := range h.On(local) {
 		if now >= r.Open && (now < r.Close || r.overnight()) {
 			return true
@@ -98,10 +98,14 @@ func (h Hours) NextOpening(at time.Time, loc *time.Location) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// firstOpenMinute corrects an opening that a change of the clocks moved out of its range.
+// firstOpenMinute corrects an opening that a change of the clocks moved out of its range, or that comes again
+// because they were set back over it.
 func (h Hours) firstOpenMinute(opening, notBefore time.Time) (time.Time, bool) {
 	if opening.Before(notBefore) {
-		return time.Time{}, false
+		if clockOf(notBefore) >= clockOf(opening) {
+			return time.Time{}, false
+		}
+		opening = notBefore.Add(time.Minute - 1).Truncate(time.Minute)
 	}
 	for minutes := range 3 * 60 {
 		moment := opening.Add(time.Duration(minutes) * time.Minute)
@@ -111,6 +115,8 @@ func (h Hours) firstOpenMinute(opening, notBefore time.Time) (time.Time, bool) {
 	}
 	return time.Time{}, false
 }
+
+func clockOf(t time.Time) Clock { return Clock(t.Hour()*60 + t.Minute()) }
 
 // On returns the ranges that begin on the calendar day of the given time, read in the time's own location.
 func (h Hours) On(day time.Time) []HoursRange {

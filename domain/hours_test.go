@@ -164,6 +164,18 @@ func TestHours_JSONRoundTrip(t *testing.T) {
 	})
 }
 
+func TestHours_AnOpeningComesAgainWhenTheClocksAreSetBackOverIt(t *testing.T) {
+	newYork, err := time.LoadLocation("America/New_York")
+	if err != nil {
+		t.Skipf("no time zones on this machine: %v", err)
+	}
+	h := Hours{Week: map[time.Weekday][]HoursRange{time.Sunday: {{Open: 61, Close: 0}}}}
+	again := time.Date(2026, 11, 1, 6, 0, 30, 0, time.UTC) // 01:00:30, for the second time
+	if next, ok := h.NextOpening(again, newYork); !ok || !next.Equal(time.Date(2026, 11, 1, 6, 1, 0, 0, time.UTC)) {
+		t.Errorf("it opens at %v", next)
+	}
+}
+
 func TestHours_NextOpeningIsTheFirstOpenMinute(t *testing.T) {
 	newYork, err := time.LoadLocation("America/New_York") // a place that changes its clocks
 	if err != nil {

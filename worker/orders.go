@@ -26,7 +26,7 @@ func (r *runner) obey(o order, phone Phone) bool {
 		end = r.restart()
 	case o.lease.Command == domain.CommandReset, o.lease.Command == domain.CommandDelete:
 		end = r.goodbye(o.lease.Command, phone)
-	case o.lease.Command == domain.CommandPair && o.asked.Before(r.gaveCode):
+	case o.lease.Command == domain.CommandPair && !r.gaveCode.IsZero() && !o.asked.After(r.gaveCode):
 		// The wish that was read is met; a second code would end the first.
 	case o.lease.Command == domain.CommandPair && r.jid != "":
 		r.acknowledge(domain.CommandPair, true) // linked meanwhile, or never told that the code was given
