@@ -1,7 +1,6 @@
 package handlers
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -11,14 +10,7 @@ import (
 // drawn is a block of a page as a browser gets it.
 func drawn(t *testing.T, lang, page, block string, data any) string {
 	t.Helper()
-	a, err := newAssets(os.DirFS("../static"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sc, err := newScreens(templateFiles(), a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sc := everyScreen(t)
 	body, err := sc.execute(lang, page, block, view{Frame: frame{Lang: lang, Zone: operatorZone}, Page: data})
 	if err != nil {
 		t.Fatal(err)

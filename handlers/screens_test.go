@@ -47,7 +47,9 @@ func TestTexts_EveryLanguageHasTheSameIDs(t *testing.T) {
 	}
 }
 
-func TestBanner_EveryHealthSaysWhatToDoInEveryLanguage(t *testing.T) {
+// everyScreen are the pages with the real templates and assets.
+func everyScreen(t *testing.T) *screens {
+	t.Helper()
 	a, err := newAssets(os.DirFS("../static"))
 	if err != nil {
 		t.Fatal(err)
@@ -56,6 +58,11 @@ func TestBanner_EveryHealthSaysWhatToDoInEveryLanguage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return sc
+}
+
+func TestBanner_EveryHealthSaysWhatToDoInEveryLanguage(t *testing.T) {
+	sc := everyScreen(t)
 	for _, lang := range languages {
 		seen := map[string]domain.Health{}
 		for _, h := range domain.Healths() {
@@ -113,14 +120,7 @@ func TestTexts_EveryConstantIDExists(t *testing.T) {
 }
 
 func TestScreens_EveryTemplateParsesInEveryLanguage(t *testing.T) {
-	a, err := newAssets(os.DirFS("../static"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	sc, err := newScreens(templateFiles(), a)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sc := everyScreen(t)
 	pages, err := sc.pages()
 	if err != nil {
 		t.Fatal(err)

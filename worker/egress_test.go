@@ -124,21 +124,27 @@ func TestEgress_ConnectionsThatGoSilentMoveAndThoseThatAnswerAgainStay(t *testin
 	}
 }
 
+// letsNoneIn is WhatsApp that takes no more connections from a replica; those
+// that it has are returned.
+func (f *fleet) letsNoneIn(replica uuid.UUID) (phones []PhoneHandler) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for tenant, h := range f.online {
+		if f.rows[tenant].Replica == replica {
+			phones = append(phones, h)
+		}
+	}
+	f.refuses = func(from, _ uuid.UUID) bool { return from == replica }
+	return phones
+}
+
 func TestEgress_ConnectionsThatAreGivenUpForTheirSilenceCountAsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := fleetOf(20)
 		mute, well := f.pool(DefaultSettings()), f.pool(DefaultSettings())
 		runs(t, mute, well)
 		time.Sleep(3 * time.Minute)
-		var phones []PhoneHandler
-		f.set(func() {
-			for tenant, h := range f.online {
-				if f.rows[tenant].Replica == mute.self.ID {
-					phones = append(phones, h)
-				}
-			}
-			f.refuses = func(replica, _ uuid.UUID) bool { return replica == mute.self.ID }
-		})
+		phones := f.letsNoneIn(mute.self.ID)
 		for _, h := range phones { // never are more than a third silent at once
 			go func() {
 				h.Noted(domain.ReasonSilent)
@@ -161,15 +167,7 @@ func TestEgress_ConnectionsThatWereCutOffBeforeTheyWereMadeCountWithTheSilentOne
 		runs(t, mute, well)
 		time.Sleep(3 * time.Minute)
 		held, _ := mute.Held()
-		var phones []PhoneHandler
-		f.set(func() {
-			for tenant, h := range f.online {
-				if f.rows[tenant].Replica == mute.self.ID {
-					phones = append(phones, h)
-				}
-			}
-			f.refuses = func(replica, _ uuid.UUID) bool { return replica == mute.self.ID }
-		})
+		phones := f.letsNoneIn(mute.self.ID)
 		half := (held + 1) / 2
 		for _, h := range phones[:half] {
 			h.Gone(domain.ReasonNetwork, "")
