@@ -118,9 +118,17 @@ func (s *Store) sessionOnce(ctx context.Context, pool *sql.DB, fn func(session) 
 	})
 }
 
-// runBatch runs a batch that is a transaction by itself.
+// runBatch runs a batch that is a transaction by itself. What it counts begins
+// anew when it runs again: what was undone does not count.
 func (s *Store) runBatch(ctx context.Context, b *batch) error {
-	return s.session(ctx, func(c session) error { return c.run(ctx, b) })
+	return s.session(ctx, func(c session) error {
+		for _, step := range b.steps {
+			if step.count != nil {
+				*step.count = 0
+			}
+		}
+		return c.run(ctx, b)
+	})
 }
 
 // beat runs a batch by which a replica shows that it lives or judges others. On

@@ -223,15 +223,11 @@ func (l Leases) Release(ctx context.Context, terms []domain.Tenure, pause time.D
 
 func (l Leases) release(ctx context.Context, how *query, terms []domain.Tenure, pause time.Duration) (freed int, err error) {
 	var n int64
-	err = l.s.session(ctx, func(c session) error {
-		n = 0
-		var b batch
-		for _, t := range terms {
-			b.counted(&n, how, t.TenantID, t.Replica, t.Epoch, pause.Seconds())
-		}
-		return c.run(ctx, &b)
-	})
-	if err != nil {
+	var b batch
+	for _, t := range terms {
+		b.counted(&n, how, t.TenantID, t.Replica, t.Epoch, pause.Seconds())
+	}
+	if err := l.s.runBatch(ctx, &b); err != nil {
 		return 0, err
 	}
 	if n > 0 {

@@ -107,13 +107,7 @@ func (r Ratchet) LinkDevice(ctx context.Context, t domain.Tenure, jid string) (e
 		var previous sql.NullString
 		var in batch
 		in.add(begin)
-		in.fence(t, "")
-		in.read(func(found rows) error {
-			if !found.Next() {
-				return orElse(found.Err(), domain.ErrFenced)
-			}
-			return found.Scan(&previous)
-		}, loadDevice, t.TenantID)
+		in.readDevice(t, &previous)
 		if err := c.run(ctx, &in); err != nil {
 			return err
 		}
@@ -129,6 +123,17 @@ func (r Ratchet) LinkDevice(ctx context.Context, t domain.Tenure, jid string) (e
 		return &domain.Error{Kind: domain.KindConflict, Message: "This phone is linked to another business.", Err: err}
 	}
 	return err
+}
+
+// readDevice adds the fence and the reading of the device that a lease names.
+func (b *batch) readDevice(t domain.Tenure, into *sql.NullString) {
+	b.fence(t, "")
+	b.read(func(found rows) error {
+		if !found.Next() {
+			return orElse(found.Err(), domain.ErrFenced)
+		}
+		return found.Scan(into)
+	}, loadDevice, t.TenantID)
 }
 
 // Wipe deletes a device and all of its keys. The contract is worker.Ratchet's.

@@ -14,9 +14,9 @@ import (
 
 // A tenant is removed by whoever holds its lease: the fence around the WhatsApp
 // tables lets nobody else delete its device. What grows with its customers, the
-// keys of its device too, goes first, in short transactions of their own, so that years of messages need
-// neither a statement nor a transaction that lasts, and a removal that is
-// interrupted goes on where it was. The rest goes in one transaction.
+// keys of its device too, goes first, in short transactions of their own, so that
+// years of messages need neither a statement nor a transaction that lasts, and a
+// removal that is interrupted goes on where it was. The rest goes in one transaction.
 
 const (
 	// removeBatch is how many rows one of those transactions deletes.
@@ -109,7 +109,6 @@ func (s *Store) removeHistory(ctx context.Context, t domain.Tenure) error {
 func (s *Store) removeBit(ctx context.Context, t domain.Tenure, device string, deletions []*query, of any) error {
 	for _, some := range deletions {
 		for n := int64(removeBatch); n >= removeBatch; {
-			n = 0
 			var b batch
 			b.fence(t, device)
 			b.counted(&n, some, of)
@@ -125,13 +124,7 @@ func (s *Store) removeBit(ctx context.Context, t domain.Tenure, device string, d
 func (s *Store) deviceOfTerm(ctx context.Context, t domain.Tenure) (jid string, err error) {
 	var device sql.NullString
 	var b batch
-	b.fence(t, "")
-	b.read(func(found rows) error {
-		if !found.Next() {
-			return orElse(found.Err(), domain.ErrFenced)
-		}
-		return found.Scan(&device)
-	}, loadDevice, t.TenantID)
+	b.readDevice(t, &device)
 	err = s.runBatch(ctx, &b)
 	return device.String, err
 }
